@@ -1,0 +1,333 @@
+"""The values that flow along the pipeline, from `Job` to `Verdict`; no behaviour, no I/O.
+
+Paths are absolute. Fields that end in `_s` are seconds, `_mib` mebibytes.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import Outcome
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decides a run. Two equal jobs on equal inputs do the same work."""
+
+    series: str = "nullfs"
+    base: str | None = None
+    tree: Path | None = None
+    kernel: Path | None = None
+    profile: str = "tiny"
+    flavors: tuple[str, ...] = ()
+    kconfig: tuple[str, ...] = ()
+    arch: str = "x86_64"
+    scenario: str | None = None
+    flows: tuple[str, ...] = ()
+    cmdline: str = ""
+    expect: str | None = None
+    timeout_s: float | None = None
+    memory_mib: int = 256
+
+
+# --- series ---------------------------------------------------------------------------------
+
+
+class Patch(msgspec.Struct, frozen=True, kw_only=True):
+    """One mail of a series, decoded: what `git apply` and a commit need, and no more."""
+
+    number: int
+    subject: str
+    author: str
+    date: str
+    message: str
+    diff: bytes
+    origin: str
+    """Where it came from, as a user would name it: a file, a mail in an mbox, a commit."""
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """An ordered set of patches. `patches` is empty for the series `none`."""
+
+    name: str
+    title: str
+    patches: tuple[Patch, ...]
+    digest: str
+    bases: tuple[str, ...] = ()
+    """The bases the series says it applies to, the first being its default."""
+    scenario: str | None = None
+    path: Path | None = None
+
+
+# --- tree -----------------------------------------------------------------------------------
+
+
+class PatchState(StrEnum):
+    """What became of a patch that did not fail (a failure raises)."""
+
+    APPLIED = "applied"
+    ALREADY_APPLIED = "already-applied"
+
+
+class AppliedPatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A patch and the commit after it (the same as before it, if already applied)."""
+
+    number: int
+    subject: str
+    state: PatchState
+    commit: str
+
+
+class Tree(msgspec.Struct, frozen=True, kw_only=True):
+    """Base + series as a commit in the tool's repository `repo`.
+
+    `config_id` names the part of the tree that Kconfig reads: equal ids give equal .configs.
+    `lane` names the worktree family that should build it.
+    """
+
+    repo: Path
+    base: str
+    base_commit: str
+    source: str
+    commit: str
+    tree_hash: str
+    config_id: str
+    lane: str
+    patches: tuple[AppliedPatch, ...] = ()
+
+
+# --- kconfig, build -------------------------------------------------------------------------
+
+
+class Kconfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A resolved .config: `path` in the store, `digest` of its bytes."""
+
+    path: Path
+    digest: str
+    requested: tuple[str, ...]
+    """The assignments asked for, as `CONFIG_X=y` or `# CONFIG_X is not set`."""
+
+
+class CompilerWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """A compiler warning by identity; the line number is not part of it."""
+
+    file: str
+    flag: str
+    message: str
+    function: str
+
+
+class Kernel(msgspec.Struct, frozen=True, kw_only=True):
+    """A bootable image. `release` is `uname -r`; `banner` starts its `Linux version` line.
+
+    `built` is false for an image the user brought with --kernel.
+    """
+
+    arch: str
+    release: str
+    banner: str
+    image: Path
+    digest: str
+    built: bool
+    config: Path | None = None
+    log: Path | None = None
+    warnings: tuple[CompilerWarning, ...] = ()
+
+
+# --- scenario -------------------------------------------------------------------------------
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an observation should be in each variant, and the claim it comes from.
+
+    A variant without a value expects nothing: the observation is listed, not judged.
+    """
+
+    observe: str
+    claim: str
+    values: tuple[tuple[str, str], ...]
+    flow: str
+    series_only: str | None = None
+    """A variant whose value holds only where the job applies a series."""
+
+    def value_for(self, variant: str) -> str | None:
+        """The expected value in `variant`, or None where the variant expects nothing."""
+        return dict(self.values).get(variant)
+
+
+class VariantRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of expectations and the facts of the job that choose it; first match wins."""
+
+    name: str
+    option: str | None = None
+    """A kernel parameter that the job gives."""
+    since: tuple[int, int] | None = None
+    """The first kernel version (major, minor) it holds for."""
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder of guest code and its table of expectations, read and checked."""
+
+    name: str
+    path: Path
+    title: str
+    sources: tuple[Path, ...]
+    flows: tuple[str, ...]
+    default_flows: tuple[str, ...]
+    variants: tuple[VariantRule, ...]
+    expectations: tuple[Expectation, ...]
+    kconfig: tuple[str, ...] = ()
+    require_log: tuple[tuple[str, str], ...] = ()
+    """(variant, text): a kernel line that must be there in that variant."""
+    forbid_log: tuple[tuple[str, str], ...] = ()
+    """(variant or "*", text): a kernel line that must not be there."""
+    allow_splats: tuple[str, ...] = ()
+    """Regular expressions of splat titles that are no finding."""
+    needs_ktap: bool = False
+    """Its proof is KTAP: without a complete one nothing passes."""
+
+
+# --- initramfs, boot ------------------------------------------------------------------------
+
+
+class Initramfs(msgspec.Struct, frozen=True, kw_only=True):
+    """A newc archive in the store and the digest of its bytes."""
+
+    path: Path
+    digest: str
+
+
+class EndReason(StrEnum):
+    """Why a boot ended, as the host saw it."""
+
+    GUEST_EXIT = "guest-exit"
+    """The guest used its exit device; `status` carries what it said."""
+    GUEST_SHUTDOWN = "guest-shutdown"
+    GUEST_RESET = "guest-reset"
+    GUEST_PANIC = "guest-panic"
+    DEADLINE = "deadline"
+    HOST_QUIT = "host-quit"
+    """The tool itself ended the guest, after it had seen all it needs."""
+    QEMU_FAILED = "qemu-failed"
+    """QEMU could not start, crashed or was killed: the host's fault."""
+
+
+class QmpEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One QMP event: `data` is its payload as JSON text, `seconds` since QEMU started."""
+
+    name: str
+    data: str
+    seconds: float
+
+
+class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What to boot. `cmdline` is whole; `nonce` is in it and in the guest's records."""
+
+    arch: str
+    kernel: Kernel
+    initramfs: Initramfs
+    cmdline: str
+    nonce: str
+    deadline_s: float
+    memory_mib: int
+
+
+class Transcript(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one boot produced."""
+
+    console: bytes
+    ended: EndReason
+    status: int | None
+    """QEMU's exit status; negative is the signal that killed it; None if it never started."""
+    events: tuple[QmpEvent, ...]
+    seconds: float
+    accel: str
+    argv: tuple[str, ...]
+    """QEMU's command line, without what connects it to the tool."""
+    qemu_stderr: str = ""
+    note: str = ""
+    """Why the tool cut the guest short; empty where it did not."""
+    cpu_state: str = ""
+    """QEMU's `info registers` at the deadline: where a hung guest was."""
+
+
+# --- console --------------------------------------------------------------------------------
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One guest record: `kind` is begin, step, observe, fault or end. `line` counts from 1."""
+
+    seq: int
+    kind: str
+    text: str
+    line: int
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """`flow.name` and its value, percent-decoded, as the guest stated it."""
+
+    name: str
+    value: str
+    line: int
+
+
+class Splat(msgspec.Struct, frozen=True, kw_only=True):
+    """A kernel report on the console. `line` is where it starts, counted from 1."""
+
+    kind: str
+    """bug, oops, panic, warn, lockup, stall, hung-task, kasan, … as splats.toml names it."""
+    outcome: Outcome
+    title: str
+    frames: tuple[str, ...]
+    lines: tuple[str, ...]
+    line: int
+    is_complete: bool
+
+
+class KtapResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One KTAP test line."""
+
+    name: str
+    status: str
+    line: int
+
+
+class Console(msgspec.Struct, frozen=True, kw_only=True):
+    """What the console says, with nothing judged."""
+
+    lines: tuple[str, ...]
+    banners: tuple[str, ...]
+    """`Linux version …` lines: more than one means the guest started twice."""
+    cmdline: str | None
+    """As the kernel echoed it (`Kernel command line: …`)."""
+    unknown_parameters: tuple[str, ...]
+    records: tuple[Record, ...]
+    observations: tuple[Observation, ...]
+    splats: tuple[Splat, ...]
+    ktap: tuple[KtapResult, ...] = ()
+    stray: tuple[str, ...] = ()
+    """Records that do not bear this boot's nonce, or do not parse."""
+
+
+# --- verdict --------------------------------------------------------------------------------
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """An expectation held against what was observed (None: nobody observed it)."""
+
+    name: str
+    expected: str
+    observed: str | None
+    ok: bool
+    claim: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One outcome, why in one sentence, and the lines that show it."""
+
+    outcome: Outcome
+    reason: str
+    evidence: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    """Names of the observations nobody expected: listed, not judged."""

@@ -1,0 +1,214 @@
+"""The only module that starts other programs, QEMU aside (that is `boot`, through pexpect).
+
+Every child has its own process group and dies with the tool, whatever kills the tool.
+"""
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, NoReturn
+
+import msgspec
+
+from harness.errors import HostError
+
+_PR_SET_PDEATHSIG = 1
+_TERMINATE_GRACE_S = 5.0
+
+
+class Completed(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that ended. With `log_path`, `stdout` and `stderr` are empty: read the log."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Its standard output, decoded and without the last newline."""
+        return self.stdout.decode(errors="replace").rstrip("\n")
+
+    @property
+    def error_text(self) -> str:
+        """Its standard error, decoded and stripped."""
+        return self.stderr.decode(errors="replace").strip()
+
+
+def quote(argv: Sequence[str]) -> str:
+    """Return `argv` as a line that a shell reads back as the same words."""
+    return shlex.join(argv)
+
+
+def which(name: str, *, hint: str | None = None) -> str:
+    """Return the absolute path of a program.
+
+    Raises:
+        HostError: it is not on PATH; the hint says how to get it.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise HostError(
+            f"{name} is not on PATH",
+            hint=hint or "`harness doctor` says which package has it",
+        )
+    return found
+
+
+def die_with_parent(sig: int = signal.SIGKILL) -> Callable[[], None]:
+    """Return a function to call in a child between fork and exec.
+
+    With it the kernel sends the child `sig` when this process dies, even by SIGKILL. `prctl` is
+    looked up before the fork: a child of a threaded process may not import or allocate.
+    """
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, sig, 0, 0, 0)
+        # The parent may have died before prctl took hold.
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return in_child
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout_s: float | None = None,
+    log_path: Path | None = None,
+    on_tick: Callable[[], None] | None = None,
+) -> Completed:
+    """Run a command to its end; a non-zero exit is for the caller to judge.
+
+    `env` is laid over this process's own, with LC_ALL=C. `log_path` takes stdout and stderr
+    together, in order. `on_tick` is called about ten times a second while it runs.
+
+    Raises:
+        HostError: the program cannot be started, or ran over `timeout_s`.
+    """
+    log: IO[bytes] | None = log_path.open("wb") if log_path else None
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env={**os.environ, "LC_ALL": "C", **(env or {})},
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=log or subprocess.PIPE,
+            stderr=subprocess.STDOUT if log else subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it only calls prctl
+        )
+    except OSError as error:
+        raise HostError(f"cannot start {argv[0]}: {error.strerror}") from error
+    finally:
+        if log:
+            log.close()
+    with child:
+        try:
+            stdout, stderr = _wait(child, stdin, timeout_s, on_tick)
+        except BaseException:
+            kill_group(child.pid)
+            raise
+    return Completed(
+        argv=tuple(argv), returncode=child.returncode, stdout=stdout or b"", stderr=stderr or b""
+    )
+
+
+def _wait(
+    child: "subprocess.Popen[bytes]",
+    stdin: bytes | None,
+    timeout_s: float | None,
+    on_tick: Callable[[], None] | None,
+) -> tuple[bytes, bytes]:
+    deadline = time.monotonic() + timeout_s if timeout_s else None
+    while True:
+        left = deadline - time.monotonic() if deadline else None
+        if left is not None and left <= 0:
+            raise HostError(f"`{quote(child.args)}` ran over {timeout_s:g} s")  # type: ignore[arg-type]
+        step = min(0.1 if on_tick else 3600.0, left if left is not None else 3600.0)
+        try:
+            return child.communicate(stdin, timeout=step)
+        except subprocess.TimeoutExpired:
+            # Written already; communicate() goes on from where it was.
+            if on_tick:
+                on_tick()
+
+
+def check(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout_s: float | None = None,
+) -> Completed:
+    """Run a command whose failure is this machine's fault.
+
+    Raises:
+        HostError: it exited non-zero; the message quotes the command and its last words.
+    """
+    done = run(argv, cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s)
+    if done.returncode != 0:
+        words = done.error_text or done.text
+        raise HostError(
+            f"`{quote(argv)}` exited {done.returncode}: {words.splitlines()[-1] if words else ''}"
+        )
+    return done
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Give this process, its terminal with it, to another program; does not return.
+
+    Raises:
+        HostError: the program cannot be started.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvp(argv[0], list(argv))  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        raise HostError(f"cannot start {argv[0]}: {error.strerror}") from error
+
+
+def kill_group(pid: int, *, grace_s: float = _TERMINATE_GRACE_S) -> None:
+    """Ask the process group that `pid` leads to end, then make it; no error if it has gone."""
+    for sig, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 1.0)):
+        try:
+            os.killpg(pid, sig)
+        except (ProcessLookupError, PermissionError):
+            return
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    # The leader is gone; what is left of its group goes too.
+                    _kill_rest(pid)
+                    return
+            except ChildProcessError:
+                _kill_rest(pid)
+                return
+            time.sleep(0.01)
+
+
+def _kill_rest(pgid: int) -> None:
+    try:
+        os.killpg(pgid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder and all in it; no error if it is not there."""
+    shutil.rmtree(path, ignore_errors=True)

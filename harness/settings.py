@@ -1,0 +1,85 @@
+"""The defaults: built in, or from the nearest `harness.toml` upwards from where the user stands."""
+
+from pathlib import Path
+
+import msgspec
+
+from harness import paths
+from harness.errors import UsageError
+
+FILE_NAME = "harness.toml"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job takes where the command line says nothing.
+
+    `patches`, `kconfigs` and `initramfs` are the folders searched, the user's own first.
+    """
+
+    series: str = "nullfs"
+    base: str | None = None
+    profile: str = "tiny"
+    flavors: tuple[str, ...] = ()
+    scenario: str = "nullfs"
+    cmdline: str = ""
+    memory_mib: int = 256
+    timeout_s: float | None = None
+    patches: tuple[Path, ...] = ()
+    kconfigs: tuple[Path, ...] = ()
+    initramfs: tuple[Path, ...] = ()
+    file: Path | None = None
+    """The harness.toml that was read, if any."""
+
+
+def find(start: Path) -> Path | None:
+    """Return the nearest harness.toml in `start` or above it."""
+    for folder in (start, *start.parents):
+        path = folder / FILE_NAME
+        if path.is_file():
+            return path
+    return None
+
+
+def load(start: Path) -> Settings:
+    """Return the settings that hold in the folder `start`.
+
+    Raises:
+        UsageError: the harness.toml is not valid, or names a folder that is not there.
+    """
+    own = {kind: (paths.shipped(kind),) for kind in ("patches", "kconfigs", "initramfs")}
+    path = find(start)
+    if path is None:
+        return Settings(
+            patches=own["patches"], kconfigs=own["kconfigs"], initramfs=own["initramfs"]
+        )
+    from harness import settings_file  # noqa: PLC0415 - msgspec's TOML side, only where needed
+
+    file = settings_file.read(path)
+    folders = {
+        kind: (*_folder(path, kind, getattr(file, kind)), *shipped) for kind, shipped in own.items()
+    }
+    defaults = Settings()
+    return Settings(
+        series=file.series or defaults.series,
+        base=file.base,
+        profile=file.profile or defaults.profile,
+        flavors=tuple(file.flavors),
+        scenario=file.scenario or defaults.scenario,
+        cmdline=file.cmdline,
+        memory_mib=file.memory or defaults.memory_mib,
+        timeout_s=file.timeout,
+        patches=folders["patches"],
+        kconfigs=folders["kconfigs"],
+        initramfs=folders["initramfs"],
+        file=path,
+    )
+
+
+def _folder(file: Path, kind: str, name: str | None) -> tuple[Path, ...]:
+    """Return the user's own folder of a kind: the one named, else one of that name beside it."""
+    folder = file.parent / (name or kind)
+    if folder.is_dir():
+        return (folder,)
+    if name:
+        raise UsageError(f"{file}: {kind} = {name!r}: no such folder")
+    return ()

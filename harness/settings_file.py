@@ -1,0 +1,32 @@
+"""What a `harness.toml` may say; all of it optional."""
+
+from pathlib import Path
+
+import msgspec
+
+from harness import strict_toml
+
+
+class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The keys of harness.toml. Folders are relative to the file; memory is in MiB."""
+
+    series: str | None = None
+    base: str | None = None
+    profile: str | None = None
+    flavors: list[str] = []
+    scenario: str | None = None
+    cmdline: str = ""
+    memory: int | None = None
+    timeout: float | None = None
+    patches: str | None = None
+    kconfigs: str | None = None
+    initramfs: str | None = None
+
+
+def read(path: Path) -> SettingsFile:
+    """Read a harness.toml.
+
+    Raises:
+        UsageError: it is not valid.
+    """
+    return strict_toml.load(path, SettingsFile)
