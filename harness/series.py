@@ -1,0 +1,230 @@
+"""Takes what a user calls a series, gives its patches in order, checked before anything runs.
+
+A folder, an mbox or maildir, stdin, a git range or a lore thread; `:N` takes its first N patches.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from harness import diffpaths, mail, thread
+from harness.errors import HostError, UsageError
+from harness.folder import Info, is_maildir, read_folder, read_maildir
+from harness.job import Patch, Series
+from harness.mail import Mail
+from harness.store import digest_of
+
+_CUT = re.compile(r"(?P<spec>.+):(?P<count>\d+)")
+_RANGE = re.compile(r"(?P<old>[^./][^:]*?)\.\.(?P<new>[^./:][^:]*)?")
+_UNKNOWN = "unknown <unknown@invalid>"
+
+
+def load(
+    spec: str, *, search: Sequence[Path], stdin: BinaryIO | None = None, tree: Path | None = None
+) -> Series:
+    """Return the series that `spec` names.
+
+    `spec` is `none`, a NAME (a folder in one of `search`, the first that has it), a folder, a
+    file (mbox or patch), a maildir, `-` (`stdin`), `A..B` in the clone `tree`, or `lore:MSGID`;
+    with `:N` after it, the first N patches.
+
+    Raises:
+        UsageError: it is not there, is no series, has a gap, or reaches outside the tree.
+        HostError: `lore:` without b4, or b4 failed.
+    """
+    whole = _read(spec, search, stdin, tree)
+    if whole is not None:
+        return whole
+    cut = _CUT.fullmatch(spec)
+    whole = _read(cut["spec"], search, stdin, tree) if cut else None
+    if cut is None or whole is None:
+        raise _not_found(spec, search)
+    count = int(cut["count"])
+    if not whole.patches:
+        raise UsageError(f"--series {spec}: {whole.name} has no patches to take the first of")
+    if not 1 <= count <= len(whole.patches):
+        raise UsageError(
+            f"--series {spec}: {whole.name} has {len(whole.patches)} patches, "
+            f"so N in {whole.name}:N is from 1 to {len(whole.patches)}"
+        )
+    return _make(
+        spec,
+        whole.patches[:count],
+        Info(title=whole.title, bases=whole.bases, scenario=whole.scenario),
+        whole.path,
+    )
+
+
+def _read(
+    spec: str, search: Sequence[Path], stdin: BinaryIO | None, tree: Path | None
+) -> Series | None:
+    """Return the series `spec`, or None if there is nothing of that name."""
+    if spec == "none":
+        return _make("none", (), Info(title="no patches"), None)
+    if spec == "-":
+        data = (stdin or sys.stdin.buffer).read()
+        return _from_mbox("stdin", data, "stdin", None)
+    if spec.startswith("lore:"):
+        return None if _CUT.fullmatch(spec) else _from_lore(spec)
+    path = _find(spec, search)
+    if path:
+        return _from_path(path)
+    found = _RANGE.fullmatch(spec)
+    return _from_range(spec, tree) if found else None
+
+
+def _find(spec: str, search: Sequence[Path]) -> Path | None:
+    """Return the folder or file `spec` means: a bare NAME is looked up in `search` first."""
+    if not spec or "\0" in spec:
+        return None
+    is_name = re.fullmatch(r"[^/.][^/]*", spec)
+    candidates = [folder / spec for folder in search if is_name and folder.is_dir()]
+    try:
+        found = next((path for path in candidates if path.is_dir()), Path(spec).expanduser())
+        return found.absolute() if found.exists() else None
+    except (OSError, RuntimeError):  # a name longer than any file's; a ~user who is not here
+        return None
+
+
+def _from_path(path: Path) -> Series:
+    if not path.is_dir():
+        return _from_mbox(path.stem, _read_file(path), str(path), path)
+    if is_maildir(path):
+        mails = thread.choose(read_maildir(path), str(path))
+        return _from_mails(path.name, mails, path)
+    mails, info = read_folder(path)
+    return _make(path.name, _patches(mails), info, path)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if data[:2] == b"\x1f\x8b":  # lore gives t.mbox.gz
+        import gzip  # noqa: PLC0415 - seldom
+        import zlib  # noqa: PLC0415
+
+        try:
+            return gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UsageError(f"{path}: not a sound gzip file: {error}") from error
+    return data
+
+
+def _from_mbox(name: str, data: bytes, where: str, path: Path | None) -> Series:
+    if not data.strip():
+        raise UsageError(f"{where}: empty, expected an mbox or a patch")
+    if b"\0" in data[:8192] or not (mail.is_mail(data) or diffpaths.has_diff(data)):
+        raise UsageError(
+            f"{where}: neither an mbox nor a patch",
+            hint="`git format-patch --stdout BASE..TIP` writes an mbox",
+        )
+    raws = mail.split_mbox(data)
+    only = len(raws) == 1
+    mails = [
+        mail.read_mail(raw, where if only else f"{where}, mail {number}")
+        for number, raw in enumerate(raws, 1)
+    ]
+    if only and not thread.is_patch(mails[0]):
+        raise thread.no_diff(mails[0])
+    return _from_mails(name, thread.choose(mails, where), path, letters=mails)
+
+
+def _from_mails(
+    name: str, mails: Sequence[Mail], path: Path | None, letters: Sequence[Mail] = ()
+) -> Series:
+    version = mails[0].tag.version
+    covers = (m for m in letters if m.tag.number == 0 and m.tag.version == version)
+    title = next((m.subject for m in covers if not m.tag.is_reply), mails[0].subject)
+    return _make(name, _patches(mails), Info(title=title), path)
+
+
+def _from_range(spec: str, tree: Path | None) -> Series:
+    if tree is None:
+        raise UsageError(
+            f"--series {spec}: a git range needs the clone it is in",
+            hint="add `--tree DIR`",
+        )
+    if "..." in spec:
+        raise UsageError(f"--series {spec}: A...B is no list of patches, expected A..B")
+    from harness import gitrepo  # noqa: PLC0415 - a range only
+
+    done = gitrepo.read_clone(
+        tree,
+        [
+            "format-patch", "--stdout", "--full-index", "--binary", "--no-signature",
+            "--no-cover-letter", "--no-attach", "--no-thread", "--no-renames", "--no-notes", "-U3",
+            "--src-prefix=a/", "--dst-prefix=b/", "--numbered", "--subject-prefix=PATCH",
+            "--end-of-options", spec, "--",
+        ],
+    )  # fmt: skip
+    if done.returncode != 0:
+        words = done.error_text.splitlines()
+        raise UsageError(f"--series {spec}: git in {tree}: {words[0] if words else 'failed'}")
+    if not done.stdout:
+        raise UsageError(f"--series {spec}: no commit in this range of {tree}")
+    return _from_mbox(spec, done.stdout, f"{spec} in {tree}", None)
+
+
+def _from_lore(spec: str) -> Series:
+    import tempfile  # noqa: PLC0415 - seldom
+
+    from harness import proc  # noqa: PLC0415
+
+    b4 = proc.which("b4", hint="`pip install b4` gets it; or save the thread as an mbox")
+    with tempfile.TemporaryDirectory(prefix="harness-b4-") as folder:
+        msgid = spec.removeprefix("lore:").strip("<>")
+        argv = [b4, "--no-interactive", "mbox", "--outdir", folder, "--", msgid]
+        done = proc.run(argv, timeout_s=120)
+        found = sorted(Path(folder).glob("*.mbx"))
+        if done.returncode != 0 or not found:
+            words = (done.error_text or done.text).splitlines()
+            raise HostError(
+                f"--series {spec}: b4 got no thread: {words[-1] if words else 'it said nothing'}",
+                hint=f"`{proc.quote(argv)}` says more",
+            )
+        return _from_mbox(spec, found[0].read_bytes(), spec, None)
+
+
+def _patches(mails: Sequence[Mail]) -> tuple[Patch, ...]:
+    return tuple(
+        Patch(
+            number=number,
+            subject=mail.subject or f"patch {number}",
+            author=mail.author or _UNKNOWN,
+            date=mail.date,
+            message=mail.message,
+            diff=mail.diff,
+            origin=mail.origin,
+        )
+        for number, mail in enumerate(mails, 1)
+    )
+
+
+def _make(name: str, patches: tuple[Patch, ...], info: Info, path: Path | None) -> Series:
+    diffpaths.check_paths(patches)
+    # All that decides the commits; not where a patch came from.
+    matter = [
+        [p.number, p.subject, p.author, p.date, p.message, digest_of(p.diff)] for p in patches
+    ]
+    return Series(
+        name=name,
+        title=info.title or (patches[0].subject if patches else name),
+        patches=patches,
+        digest=digest_of(json.dumps(matter).encode()),
+        bases=info.bases,
+        scenario=info.scenario,
+        path=path,
+    )
+
+
+def _not_found(spec: str, search: Sequence[Path]) -> UsageError:
+    names = sorted({path.name for folder in search if folder.is_dir() for path in folder.iterdir()})
+    return UsageError(
+        f"--series {spec}: no such series, folder, file or git range",
+        hint=f"series here: {', '.join(names) or 'none'}; or a path, A..B, lore:MSGID, -, none",
+    )
