@@ -1,0 +1,173 @@
+"""Takes a folder in the cache, gives a bare git repository there and a way to run git in it.
+
+The user's git configuration and environment have no say: the same input gives the same commit.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness import proc
+from harness.errors import HostError
+from harness.store import Store
+
+# A commit is the same on every machine only if nothing of the machine is in it.
+IDENTITY = "harness <harness@localhost>"
+_ENV = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_COMMITTER_NAME": "harness",
+    "GIT_COMMITTER_EMAIL": "harness@localhost",
+    "GIT_COMMITTER_DATE": "@0 +0000",
+    # A hook that starts the tool exports these for its own repository.
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
+    "GIT_NAMESPACE": "",
+    "GIT_PREFIX": "",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+# What the tool was started with may point git at another repository.
+_UNSET = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+_CLEAN_ENV = ("env", *(word for name in _UNSET for word in ("-u", name)))
+_CONFIG = {
+    # No object may go while a cache entry names it; `harness gc` decides that.
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    # Packing costs more time than the disk it saves.
+    "core.compression": "0",
+    "core.autocrlf": "false",
+    "core.fsync": "none",
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "core.hooksPath": "/dev/null",
+    "index.version": "4",
+    "advice.detachedHead": "false",
+}
+# What is checked out is what was committed, byte for byte, whatever .gitattributes says.
+_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding -export-subst\n"
+
+
+class Repo(msgspec.Struct, frozen=True, kw_only=True):
+    """A bare repository. `ident` is drawn when it is made: a new repository has a new one."""
+
+    path: Path
+    ident: str
+
+    @property
+    def records(self) -> Path:
+        """The folder for what the tool notes beside the objects; it goes when they go."""
+        return self.path / "harness"
+
+    def has_loose(self, commit: str) -> bool:
+        """Whether a commit that the tool made is still there; costs one stat, no git."""
+        return (self.path / "objects" / commit[:2] / commit[2:]).is_file()
+
+
+def open_repo(path: Path, store: Store) -> Repo:
+    """Return the repository at `path`, in the cache, made first if there is none.
+
+    Raises:
+        HostError: `path` cannot be written, or git is missing.
+    """
+    ident_path = path / "harness" / "id"
+    if not ident_path.exists():
+        with store.locked(f"repo-{path.name}", f"it makes the repository {path.name}"):
+            if not ident_path.exists():
+                _make(path, ident_path)
+    return Repo(path=path, ident=ident_path.read_text())
+
+
+def _make(path: Path, ident_path: Path) -> None:
+    try:
+        (path / "harness" / "void").mkdir(parents=True, exist_ok=True)
+        proc.check(
+            [*_CLEAN_ENV, proc.which("git"), "init", "--quiet", "--bare", "--template=", str(path)],
+            env=_ENV,
+        )
+        (path / "config").write_text(_config_text())
+        (path / "info").mkdir(exist_ok=True)
+        (path / "info" / "attributes").write_text(_ATTRIBUTES)
+        # Written last: a repository without it is made again.
+        ident_path.write_text(secrets.token_hex(8))
+    except OSError as error:
+        raise HostError(
+            f"cannot write the cache's git repository {path}: {error.strerror}",
+            hint="free some space, or set XDG_CACHE_HOME to a folder that can be written",
+        ) from error
+
+
+def _config_text() -> str:
+    lines = ["[core]", "\trepositoryformatversion = 0", "\tbare = true", "\tfilemode = true"]
+    for name, value in _CONFIG.items():
+        section, key = name.split(".")
+        lines += [f"[{section}]", f"\t{key} = {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def run(
+    repo: Path,
+    argv: Sequence[str],
+    *,
+    index: Path | None = None,
+    work_tree: Path | None = None,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+) -> proc.Completed:
+    """Run `git argv` in `repo`; the exit status is for the caller to judge."""
+    void = repo / "harness" / "void"
+    return proc.run(
+        [
+            *_CLEAN_ENV, f"GIT_INDEX_FILE={index or void / 'index'}",
+            proc.which("git"), f"--git-dir={repo}", f"--work-tree={work_tree or void}", *argv,
+        ],
+        cwd=work_tree or repo,
+        stdin=stdin,
+        env={**_ENV, **(env or {})},
+    )  # fmt: skip
+
+
+def check(
+    repo: Path,
+    argv: Sequence[str],
+    *,
+    index: Path | None = None,
+    work_tree: Path | None = None,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Run `git argv` in `repo` and return what it prints.
+
+    Raises:
+        HostError: git failed, which in the tool's own repository is this machine's fault.
+    """
+    done = run(repo, argv, index=index, work_tree=work_tree, stdin=stdin, env=env)
+    if done.returncode != 0:
+        words = done.error_text.splitlines() or [f"exit status {done.returncode}"]
+        raise HostError(
+            f"`git {proc.quote(argv)}` in {repo}: {words[-1]}",
+            hint=f"if it is damaged, delete {repo}: the tool makes it again",
+        )
+    return done.text
+
+
+def read_clone(clone: Path, argv: Sequence[str]) -> proc.Completed:
+    """Run a git command that only reads, in a clone of the user's."""
+    return proc.run(
+        [
+            *_CLEAN_ENV, proc.which("git"), "-C", str(clone),
+
+            # The user named this clone; nothing in it is run, so its owner does not matter.
+            "-c", "safe.directory=*",
+            "-c", "core.fsmonitor=false",
+            "-c", "core.hooksPath=/dev/null",
+            *argv,
+        ],
+        env={
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+        },
+    )  # fmt: skip
