@@ -1,0 +1,89 @@
+"""Takes the log of a kernel's make, gives its warnings, its first error, and whose fault that is.
+
+Pure.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.job import CompilerWarning
+
+# A failed build that shows one of these failed for this machine's reasons.
+HOST_FAULTS: tuple[tuple[str, str, str], ...] = (
+    (r"No space left on device", "the disk is full", "`harness gc`, or a larger XDG_CACHE_HOME"),
+    (r"Disk quota exceeded", "the disk quota is used up", "`harness gc` frees some"),
+    (r"Killed signal terminated program|virtual memory exhausted|Cannot allocate memory",
+     "the compiler ran out of memory", "close other programs, or add memory"),
+    (r"/bin/sh: \d+: (flex|bison|bc|perl|ld|as|objcopy|xz|lz4|zstd|pahole): not found",
+     "a build tool is missing: {0}", "`harness doctor` names its package"),
+    (r"fatal error: (gelf\.h|libelf\.h|openssl/\S+): No such file",
+     "a header of this machine is missing: {0}", "`harness doctor` names its package"),
+    (r"Read-only file system|Input/output error", "the disk cannot be written", "look at `dmesg`"),
+)  # fmt: skip
+
+_WARNING = re.compile(
+    r"(?P<file>[^\s:]+):(?:\d+:)*? warning: (?:(?P<tool>objtool): )?(?P<text>.*?)"
+    r"(?: \[(?P<flag>-W[^\]]+)\])?$"
+)
+_IN_FUNCTION = re.compile(r"[^\s:]+: (?:In function '(?P<function>[^']+)'|At top level):$")
+_ERROR = re.compile(
+    r"[^\s:]+:\d+(:\d+)?: (fatal )?error: "  # the compiler
+    r"|.*undefined reference to |ld(\.\S+)?: error: |ERROR: modpost: |\S+: error: objtool: "
+    r"|.*\.(c|S|h):\d+: Error: "  # the assembler
+    r"|.*Kconfig\S*:\d+: (syntax error|error)"
+    r"|.*: (not found|No such file or directory)$"
+)
+_MAKE_ERROR = re.compile(r"make(\[\d+\])?: \*\*\* ")
+
+
+def warnings(text: str, source: Path) -> list[CompilerWarning]:
+    """Return a build log's compiler warnings, by identity, in order of appearance."""
+    found = []
+    function = ""
+    for line in text.splitlines():
+        context = _IN_FUNCTION.match(line)
+        if context:
+            function = context["function"] or ""
+            continue
+        match = _WARNING.match(line)
+        if match:
+            file = os.path.normpath(match["file"]).removeprefix(f"{source}/")
+            found.append(
+                CompilerWarning(
+                    file=re.sub(r"^(\.\./)+", "", file),
+                    flag=match["flag"] or match["tool"] or "",
+                    message=match["text"],
+                    # objtool names the function itself, and knows nothing of the compiler's.
+                    function="" if match["tool"] else function,
+                )
+            )
+    return found
+
+
+def first_error(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the first error of a build log with the lines that belong to it, at most six.
+
+    With `make -jN` the line that make itself complains of may belong to another file.
+    """
+    for pattern in (_ERROR, _MAKE_ERROR):
+        for index, line in enumerate(lines):
+            if pattern.match(line):
+                start = index - 1 if index and _IN_FUNCTION.match(lines[index - 1]) else index
+                return tuple(lines[start : index + 5])
+    return tuple(lines[-6:])
+
+
+def host_fault(text: str) -> tuple[str, str] | None:
+    """Return (what, what to do) if a failed build's log shows a fault of this machine."""
+    for pattern, message, hint in HOST_FAULTS:
+        match = re.search(pattern, text)
+        if match:
+            return message.format(*match.groups()), hint
+    return None
+
+
+def headline(evidence: Sequence[str]) -> str:
+    """Return the line of `first_error` that says what is wrong."""
+    return next((line for line in evidence if "rror" in line), evidence[-1] if evidence else "")

@@ -1,0 +1,95 @@
+"""Build logs: the first error, whose fault it is, warnings by identity."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness import buildlog
+from harness.job import CompilerWarning
+
+LOGS = Path(__file__).parent / "corpus" / "build"
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("compile-error", "../fs/namespace.c: In function 'mnt_alloc_id':"),
+        (
+            "missing-header",
+            "../fs/nullfs.c:4:10: fatal error: linux/fs/super_types.h: No such file",
+        ),
+        ("undefined-reference", "namespace.c:(.init.text+0x1a2): undefined reference to"),
+        ("no-rule", "make[4]: *** No rule to make target 'fs/nullfs.o'"),
+    ],
+)
+def test_the_first_error_is_the_compilers_own(name: str, first: str) -> None:
+    lines = (LOGS / f"{name}.log").read_text().splitlines()
+    found = buildlog.first_error(lines)
+    assert found[0].startswith(first)
+    assert len(found) <= 6
+
+
+def test_the_headline_of_an_error_in_a_function_is_the_error() -> None:
+    lines = (LOGS / "compile-error.log").read_text().splitlines()
+    assert buildlog.headline(buildlog.first_error(lines)) == (
+        "../fs/namespace.c:178:15: error: 'res' undeclared (first use in this function)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("killed-by-oom", "the compiler ran out of memory"),
+        ("disk-full", "the disk is full"),
+        ("quota", "the disk quota is used up"),
+        ("io-error", "the disk cannot be written"),
+        ("no-flex", "a build tool is missing: flex"),
+        ("no-libelf", "a header of this machine is missing: gelf.h"),
+    ],
+)
+def test_this_machines_faults_are_told_from_the_kernels(name: str, message: str) -> None:
+    fault = buildlog.host_fault((LOGS / f"{name}.log").read_text())
+    assert fault is not None
+    assert fault[0] == message
+
+
+@pytest.mark.parametrize(
+    "name", ["compile-error", "missing-header", "undefined-reference", "no-rule"]
+)
+def test_the_kernels_faults_are_not_this_machines(name: str) -> None:
+    assert buildlog.host_fault((LOGS / f"{name}.log").read_text()) is None
+
+
+def test_every_host_fault_has_a_log_that_shows_it() -> None:
+    logs = [path.read_text() for path in LOGS.glob("*.log")]
+    unseen = [
+        pattern
+        for pattern, _, _ in buildlog.HOST_FAULTS
+        if not any(re.search(pattern, log) for log in logs)
+    ]
+    assert unseen == []
+
+
+def test_warnings_are_known_by_file_flag_message_and_function() -> None:
+    found = buildlog.warnings((LOGS / "warnings.log").read_text(), Path("/src"))
+    assert found == [
+        CompilerWarning(
+            file="fs/namespace.c",
+            flag="-Wunused-variable",
+            message="unused variable 'unused'",
+            function="mnt_alloc_id",
+        ),
+        CompilerWarning(
+            file="fs/namespace.c",
+            flag="-Wunused-function",
+            message="'lonely' defined but not used",
+            function="",
+        ),
+        CompilerWarning(
+            file="fs/nullfs.o",
+            flag="objtool",
+            message="nullfs_init+0x4: return with modified stack frame",
+            function="",
+        ),
+    ]
