@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The tmpfs that is to become the root: made, and looked at afterwards. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "nullfs.h"
+
+#define NEW_ROOT "/newroot"
+#define WITNESS "/witness"
+
+static void observe_preconditions(const char *flow)
+{
+	struct mountinfo root, target;
+
+	if (!find_mount("/", &root) || !find_mount(NEW_ROOT, &target))
+		fault("/ or " NEW_ROOT " is not in /proc/self/mountinfo");
+	observe_bool(join(flow, "target_is_mount"), is_mount_root("."));
+	observe_bool(join(flow, "target_is_private"), !target.is_shared);
+	observe_bool(join(flow, "target_is_on_root"),
+		     target.parent_id == root.id);
+	observe_bool(join(flow, "parent_is_private"), !root.is_shared);
+	observe_bool(join(flow, "root_is_mount"), is_mount_root("/"));
+}
+
+void enter_new_root(const char *flow)
+{
+	struct mountinfo root;
+
+	/* A flow that follows another would stand somewhere else. */
+	if (!find_mount("/", &root) || strcmp(root.type, "rootfs"))
+		fault("flow %s has to start on the initramfs", flow);
+	must(mkdir(NEW_ROOT, 0755));
+	must(mount("tmpfs", NEW_ROOT, "tmpfs", 0, NULL));
+	must(chdir(NEW_ROOT));
+	must(mkdir("proc", 0755));
+	must(mount("proc", "proc", "proc", 0, NULL));
+	copy_file(ALIVE, "alive");
+	observe_preconditions(flow);
+}
+
+static bool write_and_read_back(void)
+{
+	static const char text[] = "new root";
+	char seen[sizeof(text)] = "";
+	int fd;
+
+	fd = must(open(WITNESS, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+	must(write(fd, text, sizeof(text)));
+	must(pread(fd, seen, sizeof(seen), 0));
+	close(fd);
+	return !memcmp(text, seen, sizeof(text));
+}
+
+void observe_new_root(const char *flow)
+{
+	struct mountinfo root;
+
+	if (!find_mount("/", &root))
+		fault("there is no / in /proc/self/mountinfo");
+	observe_str(join(flow, "mountinfo"), root.rest);
+	observe_str(join(flow, "root_type"), root.type);
+	observe_str(join(flow, "root_fs"), fs_name("/"));
+	observe_u64(join(flow, "root_parent_mnt_id"), root.parent_id);
+	observe_bool(join(flow, "root_is_target"), !access("/alive", X_OK));
+	observe_bool(join(flow, "can_write"), write_and_read_back());
+	observe_str(join(flow, "can_exec"), run_program("/alive"));
+}
