@@ -1,0 +1,287 @@
+"""Takes a kernel, an initramfs and a command line; gives the transcript of one boot in QEMU.
+
+The only module that imports virtme-ng (QEMU's options by architecture) and pexpect (QEMU's
+process group and the guest's console). It judges nothing.
+"""
+
+import os
+import signal
+import termios
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pexpect
+import virtme.architectures
+
+from harness import accel as accels
+from harness import ending, log, proc
+from harness.arch import Arch
+from harness.capture import Capture
+from harness.cmdline import kernel_cmdline, repro_script
+from harness.errors import HostError
+from harness.job import BootSpec, EndReason, QmpEvent, Transcript
+from harness.qmp import Monitor
+from harness.store import Store
+
+__all__ = ["boot", "compose", "default_deadline", "kernel_cmdline", "repro_script"]
+
+# A guest says 20 to 60 KB; one that says this much is in a loop.
+CONSOLE_MAX = 64 << 20
+# After a panic the kernel prints without a pause until it is done. If it then neither reboots
+# nor prints (panic=0), there is nothing to wait for.
+PANIC_GRACE_S = 3.0
+# QEMU writes the console byte by byte. Resting between reads makes 40 of 350 of them for 7 KB,
+# and 3 ms of CPU out of 8, for at most this much more at the end.
+_REST_S = 0.002
+# How often a silent guest is looked after.
+_POLL_S = 0.5
+
+
+def default_deadline(accel: str) -> float:
+    """Return the seconds a boot may take: many times what it takes on an idle machine.
+
+    Under TCG that is 0.5 s for a tiny kernel and 2.4 s for a distribution's.
+    """
+    return 30.0 if accel == accels.KVM else 60.0
+
+
+def compose(spec: BootSpec, arch: Arch, accel: str) -> list[str]:
+    """Return QEMU's command line: a guest that sees nothing of this machine.
+
+    The console is QEMU's own stdin and stdout.
+    """
+    known = virtme.architectures.get(arch.virtme)
+    return [
+        arch.qemu,
+        # Nothing but what is named here: no network, no disk, none of the user's settings.
+        "-nodefaults",
+        "-no-user-config",
+
+        *_machine(arch, accel),
+        "-accel", accel,
+        # A second CPU slows a tiny kernel down under TCG, and reorders its console.
+        "-smp", "1",
+        "-m", f"{spec.memory_mib}M",
+        *(["-bios", arch.bios] if arch.bios else []),
+
+        *known.qemu_nodisplay_args(),
+        "-chardev", "stdio,id=console",
+        *known.qemu_serial_console_args(),
+        *(["-device", arch.exit_device] if arch.exit_device else []),
+
+        # A reset, be it asked for or a triple fault, ends QEMU, and QMP says it was one.
+        "-no-reboot",
+
+        "-kernel", os.fspath(spec.kernel.image),
+        "-initrd", os.fspath(spec.initramfs.path),
+        "-append", spec.cmdline,
+    ]  # fmt: skip
+
+
+def _machine(arch: Arch, accel: str) -> list[str]:
+    """Return virtme-ng's machine and CPU with the row's choice in place of its own."""
+    is_kvm = accel == accels.KVM
+    own = {
+        "-machine": arch.machine_kvm if is_kvm else arch.machine_tcg,
+        "-cpu": arch.cpu_kvm if is_kvm else arch.cpu_tcg,
+    }
+    known = virtme.architectures.get(arch.virtme)
+    words = known.qemuargs(arch.is_native, is_kvm, use_gpu=False)
+    # Its watchdog is left out: one more PCI device to scan, and a guest that hangs is found by
+    # the deadline.
+    kept = [
+        (option, value)
+        for option, value in zip(words[::2], words[1::2], strict=True)
+        if option not in own and not value.startswith("i6300esb")
+    ]
+    return [word for pair in (*own.items(), *kept) for word in pair]
+
+
+def boot(
+    spec: BootSpec,
+    arch: Arch,
+    *,
+    store: Store,
+    accel: str | None = None,
+    on_output: Callable[[bytes], None] | None = None,
+    run_dir: Path | None = None,
+    meanwhile: Callable[[], None] | None = None,
+) -> Transcript:
+    """Boot once, to the guest's end or the deadline; nothing is left running or lying about.
+
+    `accel` is chosen if not given. `on_output` gets the console as it comes; `run_dir`, if
+    given, holds it as console.log. `meanwhile` is called once, when the guest is on its way: a
+    tenth of a second's work there costs a machine with two CPUs nothing.
+
+    Raises:
+        HostError: there is no QEMU, or it cannot be started. A QEMU that starts and fails is
+            a transcript that ended in QEMU_FAILED.
+    """
+    qemu = proc.which(arch.qemu)
+    accel = accel or accels.choose(arch, store)
+    argv = compose(spec, with_firmware_of(arch, qemu), accel)
+    log.note(f"$ {proc.quote(argv)}")
+    with Capture(on_output, run_dir / "console.log" if run_dir else None) as capture:
+        end = _run(argv, capture, spec.deadline_s, meanwhile)
+        return Transcript(
+            console=capture.data(),
+            ended=ending.why(
+                arch, cut=end.cut.reason, status=end.status, events=end.events, stderr=end.stderr
+            ),
+            status=end.status,
+            events=end.events,
+            seconds=end.seconds,
+            accel=accel,
+            argv=tuple(argv),
+            qemu_stderr=end.stderr,
+            note=end.cut.note,
+            cpu_state=end.cut.cpu_state,
+        )
+
+
+def with_firmware_of(arch: Arch, qemu: str) -> Arch:
+    """Return `arch` with its firmware if this QEMU brings it, else with the machine's own."""
+    # QEMU finds it by name; whether it is there is seen only relative to the binary.
+    folder = Path(qemu).resolve().parent.parent / "share" / "qemu"
+    return arch if (folder / arch.bios).is_file() else msgspec.structs.replace(arch, bios="")
+
+
+class _Cut(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the tool ended a guest, if it did."""
+
+    reason: EndReason | None = None
+    note: str = ""
+    cpu_state: str = ""
+
+
+class _End(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a QEMU that has ended."""
+
+    cut: _Cut
+    status: int
+    seconds: float
+    stderr: str
+    events: tuple[QmpEvent, ...]
+
+
+class _Qemu(pexpect.spawn):  # type: ignore[misc]  # pexpect has no types
+    """QEMU as the leader of its own session, with the guest's console as its terminal."""
+
+    def __init__(self, argv: Sequence[str], keep_fd: int, stderr_fd: int) -> None:
+        self._fds = (keep_fd, stderr_fd)
+        die_with_parent = proc.die_with_parent()
+
+        def prepare() -> None:
+            die_with_parent()
+            os.set_inheritable(keep_fd, True)  # noqa: FBT003 - positional only
+            os.dup2(stderr_fd, 2)
+            # Bytes as the guest sent them: no echo, no newline made two.
+            mode = termios.tcgetattr(0)
+            mode[0] = mode[1] = mode[3] = 0
+            termios.tcsetattr(0, termios.TCSANOW, mode)
+
+        super().__init__(argv[0], list(argv[1:]), preexec_fn=prepare, use_poll=True)
+        # It would sleep a tenth of a second when it closes, for other systems' sake.
+        self.ptyproc.delayafterclose = 0
+
+    def _spawnpty(self, args: list[str], **options: Any) -> Any:
+        return super()._spawnpty(args, pass_fds=self._fds, **options)
+
+    def end(self) -> None:
+        """Kill it with all it may have started; no error if it has gone."""
+        if self.isalive():
+            os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
+
+
+def _run(
+    argv: list[str],
+    capture: Capture,
+    deadline_s: float,
+    meanwhile: Callable[[], None] | None,
+) -> _End:
+    monitor = Monitor()
+    stderr_fd = os.memfd_create("qemu-stderr")
+    started = time.monotonic()
+    qemu = None
+    try:
+        qemu = _spawn([*argv, *monitor.argv], monitor.fd, stderr_fd)
+        # Not before: a process with threads had better not fork.
+        monitor.start()
+        if meanwhile:
+            meanwhile()
+        cut = _follow(qemu, capture, monitor, deadline_s)
+        qemu.end()
+        if cut.reason:
+            _drain(qemu, capture)
+        seconds = time.monotonic() - started
+        monitor.close()
+        return _End(
+            cut=cut,
+            status=-qemu.signalstatus if qemu.signalstatus else qemu.exitstatus,
+            seconds=seconds,
+            stderr=os.pread(stderr_fd, 1 << 16, 0).decode(errors="replace"),
+            events=monitor.events(),
+        )
+    finally:
+        if qemu is not None:
+            qemu.end()
+            qemu.close()
+        monitor.drop()
+        os.close(stderr_fd)
+
+
+def _spawn(argv: list[str], keep_fd: int, stderr_fd: int) -> _Qemu:
+    try:
+        return _Qemu(argv, keep_fd, stderr_fd)
+    except (OSError, pexpect.ExceptionPexpect) as error:
+        raise HostError(
+            f"cannot start {argv[0]}: {error}",
+            hint="`harness doctor` says which package has it",
+        ) from error
+
+
+def _follow(qemu: _Qemu, capture: Capture, monitor: Monitor, deadline_s: float) -> _Cut:
+    """Read the console until QEMU ends, or there is a reason to end it."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            capture.add(qemu.read_nonblocking(1 << 16, timeout=max(0.0, min(left, _POLL_S))))
+            time.sleep(_REST_S)
+        except pexpect.EOF:
+            return _Cut()
+        except pexpect.TIMEOUT:
+            pass
+        if left <= 0:
+            return _Cut(
+                reason=EndReason.DEADLINE,
+                note=f"it had not ended after {deadline_s:g} s",
+                cpu_state=monitor.registers(),
+            )
+        note = _reason_to_quit(capture, monitor)
+        if note:
+            return _Cut(reason=EndReason.HOST_QUIT, note=note)
+
+
+def _drain(qemu: _Qemu, capture: Capture) -> None:
+    """Take in what a QEMU that was killed had said by then."""
+    while True:
+        try:
+            capture.add(qemu.read_nonblocking(1 << 16, timeout=_POLL_S))
+        except (pexpect.EOF, pexpect.TIMEOUT):
+            return
+
+
+def _reason_to_quit(capture: Capture, monitor: Monitor) -> str:
+    silence_s = time.monotonic() - capture.last_s
+    if capture.has_panic and silence_s >= PANIC_GRACE_S:
+        return f"a panic, then nothing for {PANIC_GRACE_S:g} s"
+    if capture.size > CONSOLE_MAX:
+        return f"its console had passed {CONSOLE_MAX} bytes"
+    if silence_s >= _POLL_S and ending.is_stopped(monitor.events()):
+        return "QEMU stopped the guest"
+    return ""

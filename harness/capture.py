@@ -1,0 +1,52 @@
+"""Takes a guest's console as it comes, keeps it. It knows how much, how lately, and of a panic."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+_PANIC = b"Kernel panic - not syncing"
+
+
+class Capture:
+    """A console so far. Times are of the monotonic clock.
+
+    `on_output` gets every piece. `path`, if given, grows with the console, so that what was said
+    survives whatever becomes of the tool.
+    """
+
+    def __init__(
+        self, on_output: Callable[[bytes], None] | None = None, path: Path | None = None
+    ) -> None:
+        self._on_output = on_output
+        self._file = path.open("wb", buffering=0) if path else None
+        self._pieces: list[bytes] = []
+        self._tail = b""
+        self.size = 0
+        self.last_s = time.monotonic()
+        self.has_panic = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def add(self, data: bytes) -> None:
+        """Take in what the guest wrote."""
+        self._pieces.append(data)
+        self.size += len(data)
+        self.last_s = time.monotonic()
+        # The words may come in any number of pieces.
+        recent = self._tail + data
+        self.has_panic = self.has_panic or _PANIC in recent
+        self._tail = recent[-len(_PANIC) :]
+        if self._file:
+            self._file.write(data)
+        if self._on_output:
+            self._on_output(data)
+
+    def data(self) -> bytes:
+        """Return all of it."""
+        return b"".join(self._pieces)

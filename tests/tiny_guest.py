@@ -1,0 +1,85 @@
+"""Guests of a few instructions, as real as any to QEMU, that need no kernel and no time."""
+
+from pathlib import Path
+
+from harness import accel
+from harness.arch import Arch
+from harness.job import BootSpec, Initramfs, Kernel
+from harness.store import Store
+
+_HEAD = """\
+	.section .note.pvh, "a", @note
+	.long	4, 4, 18
+	.asciz	"Xen"
+	.long	start32
+	.text
+	.code32
+	.globl	start32
+start32:
+"""
+
+_TAIL = """
+	.section .note.GNU-stack, "", @progbits
+"""
+
+# The ways out.
+TRIPLE_FAULT = "lidt nowhere; int3; nowhere: .quad 0"
+RESET_PORT = "mov $0xcf9, %dx; mov $6, %al; outb %al, %dx; hang: hlt; jmp hang"
+KEYBOARD_RESET = "mov $0xfe, %al; outb %al, $0x64; hang: hlt; jmp hang"
+SPIN = "spin: jmp spin"
+HALT = "cli; hlt; halted: jmp halted"
+# Enables the power management block of q35 at 0x600, and asks it for S5.
+POWER_OFF = """
+	mov $0xcf8, %dx; mov $0x8000f840, %eax; outl %eax, %dx
+	mov $0xcfc, %dx; mov $0x601, %eax; outl %eax, %dx
+	mov $0xcf8, %dx; mov $0x8000f844, %eax; outl %eax, %dx
+	mov $0xcfc, %dx; mov $0x80, %al; outb %al, %dx
+	mov $0x604, %dx; mov $0x2000, %ax; outw %ax, %dx
+	hang: hlt; jmp hang
+"""
+
+
+def exit_with(value: int) -> str:
+    """Leave by the exit device: QEMU's exit status is (value << 1) | 1."""
+    return f"mov ${value}, %eax; outl %eax, $0xf4; gone: hlt; jmp gone"
+
+
+def say(data: bytes, times: int = 1) -> str:
+    """Write bytes on the serial port, as often as said."""
+    values = ", ".join(map(str, data))
+    return f"""
+	mov ${times}, %ebx
+	mov $0x3f8, %dx
+again:	mov $text, %esi
+	mov ${len(data)}, %ecx
+more:	lodsb
+	outb %al, %dx
+	loop more
+	dec %ebx
+	jnz again
+	jmp said
+text:	.byte {values}
+said:
+"""
+
+
+def build(body: str, folder: Path, store: Store) -> Path:
+    """Assemble a guest that starts with `body`, in 32-bit protected mode."""
+    source = folder / "guest.S"
+    source.write_text(_HEAD + body + _TAIL)
+    return accel.build_guest(source, store)
+
+
+def spec_of(
+    kernel: Path, arch: Arch, *, deadline_s: float = 20, memory_mib: int = 64, cmdline: str = ""
+) -> BootSpec:
+    """Boot `kernel` with itself as initramfs, which it does not read."""
+    return BootSpec(
+        arch=arch.name,
+        kernel=Kernel(arch=arch.name, release="", banner="", image=kernel, digest="", built=False),
+        initramfs=Initramfs(path=kernel, digest=""),
+        cmdline=cmdline,
+        nonce="0",
+        deadline_s=deadline_s,
+        memory_mib=memory_mib,
+    )
