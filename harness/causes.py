@@ -1,0 +1,263 @@
+"""Takes what a boot produced, gives all that speaks against it: a list of `Cause`s.
+
+Pure. Each function looks for one sort; `verdict` chooses among what they find.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness import params
+from harness.console import decode
+from harness.errors import Outcome
+from harness.evidence import (
+    NOWHERE,
+    Cause,
+    and_more,
+    banner_lines,
+    find,
+    find_kernel,
+    last_lines,
+    last_words,
+    quote,
+    short,
+)
+from harness.job import (
+    Check,
+    Console,
+    Kernel,
+    Splat,
+)
+
+_ANY_VARIANT = "*"
+_MAX_REPORT_LINES = 8
+# Before v6.19 printk cuts the line at its longest record, 1024 bytes; less is no cut of its own.
+_MAX_ECHO = 990
+_FACT = re.compile(r"(\w+)=(\S*)")
+
+
+# --- the right kernel, told the right things ---------------------------------------------------
+
+
+def restarts(console: Console) -> Iterator[Cause]:
+    """A second banner: the guest has started again, whatever it said of that."""
+    for line in banner_lines(console)[1:2]:
+        before = next((n for n in range(line - 1, 0, -1) if console.lines[n - 1].strip()), line)
+        yield Cause(
+            line,
+            Outcome.RESET,
+            "the guest started again: a second boot banner",
+            (quote(console, before), quote(console, line)),
+        )
+
+
+def wrong_kernel(console: Console, kernel: Kernel) -> Iterator[Cause]:
+    """The banner is not there, or is not that of the image that was to boot."""
+    if not console.banners:
+        yield _too_quiet(console, "no `Linux version` banner: nothing tells which kernel ran")
+    elif not console.banners[0].startswith(kernel.banner):
+        line = banner_lines(console)[0]
+        yield Cause(
+            line,
+            Outcome.FAIL,
+            f"another kernel ran than the one under test, {kernel.release}",
+            (quote(console, line), f"expected: {kernel.banner}"),
+        )
+
+
+def wrong_cmdline(console: Console, full_cmdline: str) -> Iterator[Cause]:
+    """The kernel was not told, or did not take, the job's command line."""
+    echo = console.cmdline
+    if echo is None:
+        yield _too_quiet(console, "no `Kernel command line:` echo: nothing tells what it was told")
+        return
+    given, taken = " ".join(full_cmdline.split()), " ".join(echo.split())
+    is_cut = len(taken) >= _MAX_ECHO and given.startswith(taken)
+    if taken != given and not is_cut:
+        line = find(console, "Kernel command line: ")
+        yield Cause(
+            line,
+            Outcome.FAIL,
+            "the kernel ran with another command line than the job's",
+            (quote(console, line), f"expected: {given}"),
+        )
+
+
+def unknown_parameters(console: Console, job_cmdline: str) -> Iterator[Cause]:
+    """The kernel does not know a parameter that the job gives: it was not tested at all."""
+    given = {params.name_of(word) for word in params.parameters(job_cmdline)}
+    unknown = [word for word in console.unknown_parameters if params.name_of(word) in given]
+    if not unknown:
+        return
+    line = find(console, "Unknown kernel command line parameters ")
+    names = ", ".join(f'"{word}"' for word in unknown)
+    them, was, option = (
+        ("it", "was", "option") if len(unknown) == 1 else ("they", "were", "options")
+    )
+    yield Cause(
+        line,
+        Outcome.FAIL,
+        f"the kernel does not know {names}: {them} {was} passed to user space, "
+        f"so the {option} {was} not tested",
+        (quote(console, line),),
+    )
+
+
+def log_lines(
+    console: Console,
+    variant: str,
+    *,
+    required: Iterable[tuple[str, str]],
+    forbidden: Iterable[tuple[str, str]],
+) -> Iterator[Cause]:
+    """A kernel line that the scenario forbids, or the lack of one that it requires."""
+    for wanted, text in forbidden:
+        line = find_kernel(console, text) if wanted in (variant, _ANY_VARIANT) else NOWHERE
+        if line != NOWHERE:
+            reason = f'the kernel said "{text}", which is forbidden in variant {variant}'
+            yield Cause(line, Outcome.FAIL, reason, (quote(console, line),))
+    for wanted, text in required:
+        if wanted in (variant, _ANY_VARIANT) and find_kernel(console, text) == NOWHERE:
+            reason = f'the kernel never said "{text}", which variant {variant} requires'
+            yield Cause(NOWHERE, Outcome.FAIL, reason)
+
+
+def _too_quiet(console: Console, reason: str) -> Cause:
+    hint = "does the command line have `quiet` or a low `loglevel=`?"
+    return Cause(NOWHERE, Outcome.FAIL, f"{reason}; {hint}", last_lines(console))
+
+
+# --- what went wrong in the kernel -------------------------------------------------------------
+
+
+def splats(console: Console, allowed: Sequence[str]) -> Iterator[Cause]:
+    """Kernel reports that are not allowed, wherever they are: after the end record too."""
+    patterns = [re.compile(title) for title in allowed]
+    for splat in console.splats:
+        if not any(pattern.fullmatch(splat.title) for pattern in patterns):
+            yield Cause(splat.line, splat.outcome, splat.title, _report(splat))
+
+
+def _report(splat: Splat) -> tuple[str, ...]:
+    shown = [short(text.strip()) for text in splat.lines if text.strip()][:_MAX_REPORT_LINES]
+    rest = tuple(f"  {text}" for text in shown[1:])
+    frames = (f"  call trace: {' < '.join(splat.frames[:6])}",) if splat.frames else ()
+    cut = () if splat.is_complete else ("  (the report is cut short)",)
+    return (f"line {splat.line}: {shown[0]}", *rest, *frames, *cut)
+
+
+# --- what the guest said -----------------------------------------------------------------------
+
+
+def faults(console: Console) -> Iterator[Cause]:
+    """The guest could not ask its question: its own set-up failed."""
+    for record in console.records:
+        if record.kind == "fault":
+            reason = f"the guest could not ask: {decode(record.text)}"
+            yield Cause(record.line, Outcome.FAIL, reason, (quote(console, record.line),))
+
+
+def mismatches(console: Console, checks: Sequence[Check]) -> Iterator[Cause]:
+    """Observations that are not as expected: one cause, told by the first."""
+    where = {(o.name, o.value): o.line for o in reversed(console.observations)}
+    wrong = [check for check in checks if not check.ok and check.observed is not None]
+    found = sorted((where[check.name, check.observed or ""], check) for check in wrong)
+    if found:
+        line, first = found[0]
+        reason = f"{first.name} is {first.observed}, expected {first.expected} ({first.claim})"
+        evidence = tuple(quote(console, line) for line, _ in found)
+        yield Cause(line, Outcome.FAIL, and_more(reason, len(found)), evidence)
+
+
+def unobserved(checks: Sequence[Check]) -> Iterator[Cause]:
+    """Expectations that nobody observed."""
+    missing = [check for check in checks if check.observed is None]
+    if missing:
+        first = missing[0]
+        reason = f"{first.name} was not observed, expected {first.expected} ({first.claim})"
+        yield Cause(NOWHERE, Outcome.FAIL, and_more(reason, len(missing)))
+
+
+def ktap(console: Console, *, is_proof: bool) -> Iterator[Cause]:
+    """KTAP tests that failed or are missing; none at all, if they are the proof."""
+    failed = [result for result in console.ktap if result.status == "fail"]
+    missing = [result for result in console.ktap if result.status == "missing"]
+    if failed:
+        reason = and_more(f"the test {failed[0].name} failed", len(failed))
+        evidence = tuple(quote(console, result.line) for result in failed[:_MAX_REPORT_LINES])
+        yield Cause(failed[0].line, Outcome.FAIL, reason, evidence)
+    if missing:
+        reason = f"KTAP is not whole: {missing[0].name} was planned and did not run"
+        evidence = (quote(console, missing[0].line),)
+        yield Cause(NOWHERE, Outcome.FAIL, and_more(reason, len(missing)), evidence)
+    if is_proof and not any(result.status == "pass" for result in console.ktap):
+        reason = "every KTAP test was skipped" if console.ktap else "the guest printed no KTAP"
+        yield Cause(NOWHERE, Outcome.FAIL, reason)
+
+
+def protocol(console: Console, flows: Sequence[str] | None) -> Iterator[Cause]:
+    """Records that are not whole: begin, end, numbers, count. `flows` are those asked for."""
+    records = console.records
+    yield from _sequence(console)
+    if records and records[0].kind == "begin" and flows is not None:
+        facts = dict(_FACT.findall(records[0].text))
+        expected = {"proto": "1", "flow": ",".join(flows)}
+        for key, value in expected.items():
+            said = decode(facts.get(key, ""))
+            if said != value:
+                reason = f"the guest began with {key}={said}, asked was {key}={value}"
+                line = records[0].line
+                yield Cause(line, Outcome.FAIL, reason, (quote(console, line),))
+    ends = [record for record in records if record.kind == "end"]
+    for end in ends[:1]:
+        count = dict(_FACT.findall(end.text))["count"]
+        whole = records[: records.index(end) + 1]
+        if int(count) != len(whole):
+            reason = f"the guest wrote {count} records, {len(whole)} arrived"
+            yield Cause(end.line, Outcome.FAIL, reason, (quote(console, end.line),))
+        for late in records[len(whole) : len(whole) + 1]:
+            reason = f"the guest went on after its end record: {late.kind} {decode(late.text)}"
+            yield Cause(late.line, Outcome.FAIL, reason, (quote(console, late.line),))
+
+
+def _sequence(console: Console) -> Iterator[Cause]:
+    """The first record that is not the one that has to come there."""
+    for number, record in enumerate(console.records, 1):
+        if record.seq != number:
+            reason = f"record {number} is missing: record {record.seq} is in its place"
+        elif (record.kind == "begin") != (number == 1):
+            reason = f"record {number} is a {record.kind} record"
+        else:
+            continue
+        yield Cause(record.line, Outcome.FAIL, reason, (quote(console, record.line),))
+        return
+
+
+def unproved(
+    console: Console, *, nonce: str | None, cut_short: Outcome = Outcome.FAIL
+) -> Iterator[Cause]:
+    """No end record: the guest has not said that it did all it was asked.
+
+    `cut_short` is the outcome if it had begun.
+    """
+    kinds = Counter(record.kind for record in console.records)
+    if kinds["end"]:
+        return
+    outcome = cut_short if kinds["begin"] else Outcome.FAIL
+    # What init says when it cannot even write records.
+    said = f": {short(console.stray[0].removeprefix('harness: '))}" if console.stray else ""
+    if kinds["begin"]:
+        reason = f"the guest did not come to its end{said}: {last_words(console)}"
+    elif said:
+        reason = f"the guest did not begin{said}"
+    else:
+        bearing = f" with this boot's nonce {nonce}" if nonce else ""
+        reason = f"no record{bearing}: nothing proves that the guest's init ran"
+    yield Cause(NOWHERE, outcome, reason, last_lines(console))
+
+
+def strangers(console: Console) -> Iterator[Cause]:
+    """Lines that look like records and are none of this boot's."""
+    for text in console.stray[:1]:
+        reason = f"a record that is not of this boot, or cannot be read: {short(text)}"
+        yield Cause(NOWHERE, Outcome.FAIL, reason, (quote(console, find(console, text)),))

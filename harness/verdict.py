@@ -1,0 +1,199 @@
+"""Takes a boot and what was expected of it, gives one `Verdict`. Pure: no I/O, no clock.
+
+It passes on positive proof only: whatever is missing, doubtful or late is a cause not to.
+"""
+
+from collections.abc import Sequence
+
+from harness import aftermath, causes
+from harness.errors import Outcome
+from harness.evidence import NOWHERE, Cause, quote, short
+from harness.job import (
+    Check,
+    Console,
+    EndReason,
+    Kernel,
+    Observation,
+    Scenario,
+    Transcript,
+    Verdict,
+)
+
+GUEST_STATUS_OK = aftermath.GUEST_STATUS_OK
+
+_ANY_FLOW = "*"
+# An oops and the panic that it ends in are one story; a log full of warnings need not be told.
+_MAX_MORE = 3
+
+
+def judge(
+    *,
+    job_cmdline: str,
+    full_cmdline: str,
+    nonce: str,
+    kernel: Kernel,
+    scenario: Scenario,
+    variant: str,
+    flows: tuple[str, ...],
+    transcript: Transcript,
+    console: Console,
+) -> Verdict:
+    """Judge one boot.
+
+    `job_cmdline` is the part of `full_cmdline` that the job gives; `console` is that of
+    `transcript`, parsed with `nonce`; `variant` is the column of expectations, chosen from the
+    facts of the job. Of several causes against a pass the first on the console counts; what no
+    line shows (an expectation nobody observed, how the guest ended) comes after them.
+    """
+    expected = _checks(scenario, variant, flows, console.observations)
+    names = {check.name for check in expected}
+    unexpected = tuple(
+        dict.fromkeys(seen.name for seen in console.observations if seen.name not in names)
+    )
+    if transcript.ended is EndReason.QEMU_FAILED:
+        found = [_qemu_failed(transcript)]
+    else:
+        found = [
+            *_outside(console, transcript),
+            *causes.restarts(console),
+            *causes.wrong_kernel(console, kernel),
+            *causes.wrong_cmdline(console, full_cmdline),
+            *causes.unknown_parameters(console, job_cmdline),
+            *causes.splats(console, scenario.allow_splats),
+            *causes.faults(console),
+            *causes.protocol(console, flows),
+            *(causes.unproved(console, nonce=nonce) if _needs_records(scenario, console) else ()),
+            *causes.mismatches(console, expected),
+            *causes.unobserved(expected),
+            *causes.ktap(console, is_proof=scenario.needs_ktap),
+            *causes.log_lines(
+                console, variant, required=scenario.require_log, forbidden=scenario.forbid_log
+            ),
+            *causes.strangers(console),
+        ]
+    return _conclude(console, found, checks=expected, unexpected=unexpected, variant=variant)
+
+
+def judge_log(console: Console) -> Verdict:
+    """Judge a stored log of which nothing else is known: no job, no expectations, no QEMU.
+
+    It passes if the guest's records are whole from begin to end, or KTAP is whole and some of
+    it passed; what was observed is then listed and judged by nobody. A log that stops after
+    the begin record is a hang, one without any proof that userspace ran a failure, one without
+    a line of the kernel's `no-output`.
+    """
+    has_records = bool(console.records)
+    found = [
+        *aftermath.silence(console),
+        *causes.restarts(console),
+        *causes.splats(console, ()),
+        *causes.faults(console),
+        *causes.protocol(console, None),
+        *causes.ktap(console, is_proof=bool(console.ktap) and not has_records),
+        *(
+            causes.unproved(console, nonce=None, cut_short=Outcome.HANG)
+            if has_records or not console.ktap
+            else ()
+        ),
+        *causes.strangers(console),
+    ]
+    unexpected = tuple(dict.fromkeys(seen.name for seen in console.observations))
+    return _conclude(console, found, checks=(), unexpected=unexpected, variant=None)
+
+
+def _outside(console: Console, transcript: Transcript) -> list[Cause]:
+    """How it ended. A reset or a panic that QEMU saw says more than a silent console."""
+    is_proved = any(record.kind == "end" for record in console.records) or _is_ktap_whole(console)
+    ending = list(aftermath.ending(console, transcript, is_proved=is_proved))
+    if any(cause.outcome in (Outcome.RESET, Outcome.PANIC) for cause in ending):
+        return ending
+    return [*aftermath.silence(console), *ending]
+
+
+def _checks(
+    scenario: Scenario, variant: str, flows: Sequence[str], observations: Sequence[Observation]
+) -> tuple[Check, ...]:
+    """Hold every expectation of the flows that ran against what was observed.
+
+    Of an observation made more than once the first that differs counts.
+    """
+    checks = []
+    for expectation in scenario.expectations:
+        expected = expectation.value_for(variant)
+        if expected is None or expectation.flow not in (*flows, _ANY_FLOW):
+            continue
+        seen = [o.value for o in observations if o.name == expectation.observe]
+        observed = next((value for value in seen if value != expected), seen[0] if seen else None)
+        checks.append(
+            Check(
+                name=expectation.observe,
+                expected=expected,
+                observed=observed,
+                ok=observed == expected,
+                claim=expectation.claim,
+            )
+        )
+    return tuple(checks)
+
+
+def _needs_records(scenario: Scenario, console: Console) -> bool:
+    """A user's own init may prove itself by KTAP alone; what is begun has to come to its end."""
+    return bool(scenario.expectations or console.records) or not _is_ktap_whole(console)
+
+
+def _is_ktap_whole(console: Console) -> bool:
+    statuses = {result.status for result in console.ktap}
+    return "pass" in statuses and "missing" not in statuses
+
+
+def _conclude(
+    console: Console,
+    found: Sequence[Cause],
+    *,
+    checks: tuple[Check, ...],
+    unexpected: tuple[str, ...],
+    variant: str | None,
+) -> Verdict:
+    """Return the verdict: a pass if nothing is found against it, else by the first cause."""
+    if not found:
+        outcome, reason = Outcome.PASS, _proof(console, checks, variant)
+        evidence = tuple(quote(console, record.line) for record in console.records[-1:])
+    else:
+        # sorted() is stable: what no line shows stays in the order in which it was found.
+        first, *others = sorted(found, key=lambda cause: cause.line)
+        later = [cause for cause in others if NOWHERE > cause.line > first.line][:_MAX_MORE]
+        more = tuple(f"then: line {cause.line}: {short(cause.reason)}" for cause in later)
+        outcome, reason, evidence = first.outcome, first.reason, (*first.evidence, *more)
+    return Verdict(
+        outcome=outcome,
+        reason=reason,
+        evidence=evidence,
+        checks=checks,
+        unexpected=unexpected,
+    )
+
+
+def _qemu_failed(transcript: Transcript) -> Cause:
+    status = transcript.status
+    if status is None:
+        how = "QEMU did not start"
+    elif status < 0:
+        how = f"QEMU was killed by signal {-status}"
+    else:
+        how = f"QEMU failed with exit status {status}"
+    said = [line for line in transcript.qemu_stderr.splitlines() if line.strip()]
+    why = short(said[-1].strip()) if said else transcript.note
+    return Cause(0, Outcome.HOST_ERROR, f"{how}: {why}" if why else how, tuple(said[-5:]))
+
+
+def _proof(console: Console, checks: Sequence[Check], variant: str | None) -> str:
+    """Return what a pass rests on, in one sentence."""
+    tests = sum(result.status == "pass" for result in console.ktap)
+    parts = []
+    if checks:
+        parts.append(f"all {len(checks)} expectations of variant {variant} hold")
+    if tests:
+        parts.append(f"{tests} KTAP test{'s' if tests > 1 else ''} passed")
+    if not parts:
+        parts.append("the guest's records are whole, from begin to end")
+    return " and ".join(parts)
