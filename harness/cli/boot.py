@@ -1,0 +1,63 @@
+"""`harness boot`: the whole pipeline, its report, its exit code."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import report
+from harness.cli import options
+from harness.errors import EXIT_CODES
+
+
+@click.command("boot")
+@options.series_options
+@options.kernel_option
+@options.kconfig_options
+@options.scenario_options
+@click.option("--cmdline", metavar="WORDS", help="Parameters for the kernel under test.")
+@click.option(
+    "--expect",
+    metavar="VARIANT|auto",
+    help="Judge by this column of expectations.  [default: auto, by the facts of the job]",
+)
+@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), metavar="S",
+              help="When a boot counts as hung, in seconds.")  # fmt: skip
+@click.option("--memory", "memory_mib", type=click.IntRange(min=16), metavar="MIB",
+              help="The guest's memory, in MiB.  [default: 256]")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+              metavar="DIR", help="Put the run's folder in here.")  # fmt: skip
+@click.option("--json", "is_json", is_flag=True, help="Print result.json in place of the report.")
+@options.talk_options
+def command(
+    *, out: Path | None, is_json: bool, verbose: bool, expect: str | None, **given: Any
+) -> int:
+    r"""Apply a series, build the kernel, boot it in QEMU and judge what it did.
+
+    \b
+    Examples:
+      harness boot --cmdline nullfs_rootfs
+      harness boot --series none --base 6.18.5
+      harness boot --series ./mine.mbox --tree ~/linux --base v6.19 --scenario boot
+      harness boot --kernel arch/x86/boot/bzImage --scenario nullfs
+    """
+    from harness import record, result  # noqa: PLC0415 - msgspec, which --help need not pay for
+
+    pipeline = options.make_pipeline(
+        on_output=_stream if verbose else None,
+        verbose=verbose,
+        expect=None if expect == "auto" else expect,
+        **given,
+    )
+    run = record.run_job(pipeline, out=out)
+    if is_json:
+        sys.stdout.buffer.write(result.encode(run.result))
+    else:
+        click.echo(report.text(run.result, run.folder, style=options.style), nl=False)
+    return EXIT_CODES[run.result.verdict.outcome]
+
+
+def _stream(data: bytes) -> None:
+    sys.stderr.buffer.write(data.replace(b"\r", b""))
+    sys.stderr.buffer.flush()

@@ -1,0 +1,30 @@
+"""`harness initramfs`: the guest's root file system."""
+
+from typing import Any
+
+import click
+
+from harness import initramfs
+from harness.cli import options
+
+
+@click.command("initramfs")
+@options.scenario_options
+@click.option("--arch", metavar="NAME", help="The guest's architecture.  [default: x86_64]")
+@click.option("--list", "is_list", is_flag=True, help="Print what it holds, not where it is.")
+@options.talk_options
+def command(*, is_list: bool, **given: Any) -> int:
+    r"""Compile a scenario's guest code, pack the initramfs, and print its path.
+
+    \b
+    Examples:
+      harness initramfs --list
+      harness initramfs --scenario boot
+    """
+    made = options.make_pipeline(**given).initramfs
+    if is_list:
+        for line in initramfs.list_contents(made.path):
+            click.echo(line)
+    else:
+        click.echo(made.path)
+    return 0

@@ -1,0 +1,149 @@
+"""Options that several verbs share, and the job that they make."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from harness import log, paths, settings
+from harness.errors import UsageError
+from harness.job import Job
+from harness.pipeline import Pipeline
+from harness.store import Store
+
+F = TypeVar("F", bound=Callable[..., object])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True)
+
+_SERIES = (
+    click.option("--series", metavar="NAME|DIR|MBOX|RANGE|lore:MSGID|-|none", help=(
+        "The patches: a name, a folder, an mbox, a git range (with --tree), a message-id, "
+        "standard input, or none. NAME:N takes the first N.  [default: nullfs]")),
+    click.option("--base", metavar="REV", help=(
+        "What the series is applied to: a kernel version, or a revision of --tree.  "
+        "[default: the series' first]")),
+    click.option("--tree", type=FOLDER, metavar="DIR",
+                 help="A kernel clone of yours to take --base from; it is only read."),
+)  # fmt: skip
+_KCONFIG = (
+    click.option("--profile", metavar="NAME", help="A kconfig template.  [default: tiny]"),
+    click.option("--flavor", "flavors", multiple=True, metavar="NAME",
+                 help="What to lay over the profile; may be repeated."),
+    click.option("--kconfig", multiple=True, metavar="FILE|CONFIG_X=y",
+                 help="Symbols of your own, laid over all else; may be repeated."),
+    click.option("--arch", metavar="NAME", help="The kernel's architecture.  [default: x86_64]"),
+)  # fmt: skip
+_SCENARIO = (
+    click.option("--scenario", metavar="NAME|DIR",
+                 help="The guest code and its expectations.  [default: the series' own]"),
+    click.option("--flow", "flows", multiple=True, metavar="NAME",
+                 help="A flow of the scenario, or `all`; may be repeated."),
+)  # fmt: skip
+_KERNEL = (
+    click.option("--kernel", type=FILE, metavar="FILE",
+                 help="Boot this bzImage or vmlinux: nothing is applied or built."),
+)  # fmt: skip
+_TALK = (
+    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+    click.option("-v", "--verbose", is_flag=True, help="Every detail, and the guest's console."),
+)
+
+
+def series_options(function: F) -> F:
+    """Add the options that name a tree."""
+    return _add(function, _SERIES)
+
+
+def kernel_option(function: F) -> F:
+    """Add --kernel."""
+    return _add(function, _KERNEL)
+
+
+def kconfig_options(function: F) -> F:
+    """Add the options that shape a .config."""
+    return _add(function, _KCONFIG)
+
+
+def scenario_options(function: F) -> F:
+    """Add the options that name a scenario."""
+    return _add(function, _SCENARIO)
+
+
+def talk_options(function: F) -> F:
+    """Add --quiet and --verbose."""
+    return _add(function, _TALK)
+
+
+def make_pipeline(
+    *,
+    on_output: Callable[[bytes], None] | None = None,
+    quiet: bool = False,
+    verbose: bool = False,
+    **given: Any,
+) -> Pipeline:
+    """Return the pipeline of the job that the options describe.
+
+    What was not given comes from the nearest harness.toml, then from the built-ins.
+
+    Raises:
+        UsageError: options that exclude one another, or a harness.toml that is not valid.
+    """
+    set_talk(quiet=quiet, verbose=verbose)
+    defaults = settings.load(Path.cwd())
+    values: dict[str, Any] = {
+        name: value for name, value in given.items() if value not in (None, (), "")
+    }
+    if "kernel" in values:
+        clash = [
+            name for name in ("series", "base", "tree", "flavors", "kconfig") if name in values
+        ]
+        if clash:
+            raise UsageError(
+                f"--kernel boots a kernel that is already built, so --{clash[0]} means nothing",
+                hint="drop one of the two",
+            )
+        values["series"] = "none"
+    values.setdefault("series", defaults.series)
+    values.setdefault("profile", defaults.profile)
+    values.setdefault("flavors", defaults.flavors)
+    values.setdefault("cmdline", defaults.cmdline)
+    values.setdefault("memory_mib", defaults.memory_mib)
+    values.setdefault("timeout_s", defaults.timeout_s)
+    job = Job(**values)
+    return Pipeline(
+        job,
+        settings=defaults,
+        store=Store(paths.cache_dir()),
+        stdin=sys.stdin.buffer if job.series.partition(":")[0] == "-" else None,
+        on_output=on_output,
+    )
+
+
+def set_talk(*, quiet: bool, verbose: bool) -> None:
+    """Apply --quiet and --verbose."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other", hint="drop one of the two")
+    log.set_level(log.Level.QUIET if quiet else log.Level.VERBOSE if verbose else log.Level.NORMAL)
+
+
+def style(text: str, name: str) -> str:
+    """Colour a text of a report for stdout, if that is a terminal that wants it."""
+    if not os.isatty(1) or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    looks: dict[str, dict[str, Any]] = {
+        "good": {"fg": "green", "bold": True},
+        "bad": {"fg": "red", "bold": True},
+        "dim": {"dim": True},
+        "bold": {"bold": True},
+    }
+    return click.style(text, **looks[name])
+
+
+def _add(function: F, options: tuple[Callable[[F], F], ...]) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function

@@ -1,0 +1,220 @@
+"""Takes a finished `Pipeline` and its verdict, gives the run: a `RunResult` and its folder."""
+
+import os
+import platform
+import shlex
+import time
+from pathlib import Path
+
+import msgspec
+
+from harness import __version__, boot, proc, result, runs
+from harness.job import Job, Transcript, Verdict
+from harness.pipeline import Pipeline, verdict_of
+from harness.toolchain import toolchain_id
+
+_NONE_ASKED = Job()
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run: its result, and the folder that holds all of it."""
+
+    result: result.RunResult
+    folder: Path
+
+
+def run_job(pipeline: Pipeline, *, out: Path | None = None) -> Run:
+    """Run a job to its end and publish what came of it, whatever that is.
+
+    `out` is the folder to put the run's folder into, in place of the usual one.
+
+    Raises:
+        UsageError: the job asks for what cannot be.
+        HostError: the run cannot be written.
+    """
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    verdict, hint, build_log = verdict_of(pipeline)
+    return _publish(pipeline, verdict, hint=hint, build_log=build_log, started=started, out=out)
+
+
+def _publish(
+    pipeline: Pipeline,
+    verdict: Verdict,
+    *,
+    hint: str | None,
+    build_log: str | None,
+    started: str,
+    out: Path | None,
+) -> Run:
+    seen = pipeline.console if "console" in vars(pipeline) else None
+    files = _files(pipeline, build_log)
+    found = result.RunResult(
+        id=runs.new_id(pipeline.nonce),
+        version=__version__,
+        started=started,
+        verdict=result.VerdictResult(
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            evidence=list(verdict.evidence),
+            hint=hint,
+        ),
+        job=_job(pipeline),
+        stages=[
+            result.StageResult(
+                name=s.name, key=s.key, cached=s.cached, why=s.why, seconds=s.seconds
+            )
+            for s in pipeline.stages.done
+        ],
+        observations={o.name: o.value for o in (seen.observations if seen else ())},
+        expectations=[
+            result.ExpectationResult(
+                name=c.name, expected=c.expected, observed=c.observed, ok=c.ok, claim=c.claim
+            )
+            for c in verdict.checks
+        ],
+        unexpected=list(verdict.unexpected),
+        splats=[
+            result.SplatResult(kind=s.kind, title=s.title, frames=list(s.frames), line=s.line)
+            for s in (seen.splats if seen else ())
+        ],
+        boot=_boot(pipeline.transcript) if "transcript" in vars(pipeline) else None,
+        host=_host(pipeline),
+        repro=command_of(pipeline.job),
+        files=files.names,
+    )
+    folder = runs.publish(found, texts=files.texts, links=files.links, top=out)
+    return Run(result=found, folder=folder)
+
+
+class _Files:
+    """What goes into the run's folder: `names` says which file is what."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.texts: dict[str, bytes] = {}
+        self.links: dict[str, Path] = {}
+
+    def keep(self, what: str, name: str, data: bytes) -> None:
+        self.texts[name], self.names[what] = data, name
+
+    def link(self, what: str, name: str, source: Path | None) -> None:
+        if source is not None:
+            self.links[name], self.names[what] = source, name
+
+
+def _files(pipeline: Pipeline, build_log: str | None) -> _Files:
+    files = _Files()
+    have = vars(pipeline)
+    if "kernel" in have:
+        kernel = pipeline.kernel
+        files.link("kernel", kernel.image.name, kernel.image)
+        files.link("config", "config", kernel.config)
+        files.link("build_log", "build.log", kernel.log)
+    elif build_log:
+        files.link("build_log", "build.log", Path(build_log))
+    if "transcript" in have:
+        transcript = pipeline.transcript
+        files.keep("console", "console.log", transcript.console)
+        files.keep("qmp", "qmp.jsonl", _qmp_lines(transcript))
+        files.link("initramfs", "initramfs.cpio", pipeline.initramfs.path)
+        script = boot.repro_script(
+            transcript.argv, kernel=pipeline.kernel.image.name, initrd="initramfs.cpio"
+        )
+        files.keep("repro", "repro.sh", script.encode())
+        if transcript.cpu_state:
+            files.keep("registers", "registers.txt", transcript.cpu_state.encode())
+    return files
+
+
+def command_of(job: Job) -> str:
+    """Return the command line that runs `job` again."""
+    words = ["harness", "boot"]
+    for option, value, default in (
+        ("--series", job.series, _NONE_ASKED.series),
+        ("--base", job.base, None),
+        ("--tree", job.tree, None),
+        ("--kernel", job.kernel, None),
+        ("--profile", job.profile, _NONE_ASKED.profile),
+        ("--arch", job.arch, _NONE_ASKED.arch),
+        ("--scenario", job.scenario, None),
+        ("--cmdline", job.cmdline, ""),
+        ("--expect", job.expect, None),
+        ("--timeout", job.timeout_s and f"{job.timeout_s:g}", None),
+        ("--memory", job.memory_mib, _NONE_ASKED.memory_mib),
+    ):
+        if value != default:
+            words += [option, str(value)]
+    for option, values in (
+        ("--flavor", job.flavors),
+        ("--kconfig", job.kconfig),
+        ("--flow", job.flows),
+    ):
+        for value in values:
+            words += [option, value]
+    return shlex.join(words)
+
+
+def _job(pipeline: Pipeline) -> result.JobResult:
+    job, have = pipeline.job, vars(pipeline)
+    tree = pipeline.tree if "tree" in have else None
+    return result.JobResult(
+        series=pipeline.series.name if "series" in have else job.series,
+        patches=[
+            result.PatchResult(
+                number=p.number, subject=p.subject, state=p.state.value, commit=p.commit
+            )
+            for p in (tree.patches if tree else ())
+        ],
+        base=tree.base if tree else job.base,
+        source=tree.source if tree else None,
+        tree_hash=tree.tree_hash if tree else None,
+        kernel=str(job.kernel) if job.kernel else None,
+        release=pipeline.kernel.release if "kernel" in have else None,
+        profile=job.profile,
+        flavors=list(job.flavors),
+        kconfig=list(job.kconfig),
+        arch=job.arch,
+        scenario=pipeline.scenario.name if "scenario" in have else job.scenario or "",
+        flows=list(pipeline.flows) if "flows" in have else list(job.flows),
+        cmdline=pipeline.cmdline,
+        variant=pipeline.variant if "variant" in have else job.expect or "",
+        memory_mib=job.memory_mib,
+        deadline_s=pipeline.spec.deadline_s if "spec" in have else job.timeout_s or 0.0,
+    )
+
+
+def _boot(transcript: Transcript) -> result.BootResult:
+    return result.BootResult(
+        ended=transcript.ended,
+        status=transcript.status,
+        seconds=round(transcript.seconds, 3),
+        accel=transcript.accel,
+        qmp=[
+            result.QmpResult(name=e.name, data=msgspec.Raw(e.data), seconds=round(e.seconds, 3))
+            for e in transcript.events
+        ],
+        argv=list(transcript.argv),
+    )
+
+
+def _qmp_lines(transcript: Transcript) -> bytes:
+    return b"".join(
+        b'{"event": %s, "data": %s, "seconds": %.3f}\n'
+        % (msgspec.json.encode(event.name), event.data.encode(), event.seconds)
+        for event in transcript.events
+    )
+
+
+def _host(pipeline: Pipeline) -> result.HostResult:
+    tools = {}
+    if "toolchain" in vars(pipeline):
+        tools["toolchain"] = pipeline.toolchain.identity
+    if "transcript" in vars(pipeline):
+        tools["qemu"] = toolchain_id(proc.which(pipeline.arch.qemu), pipeline.store)
+    return result.HostResult(
+        harness=__version__,
+        python=platform.python_version(),
+        system=" ".join(os.uname()[i] for i in (0, 2, 4)),
+        cpus=len(os.sched_getaffinity(0)),
+        tools=tools,
+    )

@@ -1,0 +1,142 @@
+"""Renders a `RunResult` for people. It adds nothing to what the result says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.errors import Outcome
+from harness.result import ExpectationResult, RunResult
+
+Style = Callable[[str, str], str]
+"""Takes a text and a style name (`good`, `bad`, `dim`, `bold`), gives the text to print."""
+
+_MAX_OBSERVATION = 60
+
+
+def plain(text: str, _style: str) -> str:
+    """Style nothing."""
+    return text
+
+
+def text(result: RunResult, folder: Path, *, style: Style = plain, is_full: bool = False) -> str:
+    """Return the report: verdict and why, what was expected, how to repeat it.
+
+    `is_full` adds what a passing run need not show: stages and every observation.
+    """
+    passed = result.verdict.outcome is Outcome.PASS
+    word = style(result.verdict.outcome.value, "good" if passed else "bad")
+    lines = [f"{word}: {result.verdict.reason}", ""]
+    lines += _subject(result)
+    if is_full:
+        lines += _stages(result)
+    lines += _expectations(result, style, is_full=is_full)
+    if is_full:
+        lines += _others(result)
+    if not passed:
+        lines += _evidence(result, style)
+    lines += _where(result, folder, passed=passed)
+    return "\n".join(lines) + "\n"
+
+
+def _subject(result: RunResult) -> list[str]:
+    job = result.job
+    rows = [("kernel", _kernel_line(result))]
+    rows += [
+        ("", f"patch {patch.number}: {patch.subject} ({patch.state})")
+        for patch in job.patches
+        if patch.state != "applied"
+    ]
+    rows.append(("scenario", f"{job.scenario} ({', '.join(job.flows)}), judged as {job.variant}"))
+    if job.cmdline:
+        rows.append(("cmdline", job.cmdline))
+    if result.boot:
+        rows.append(
+            (
+                "boot",
+                f"{result.boot.seconds:.2f} s ({result.boot.accel}): {result.boot.ended.value}",
+            )
+        )
+    return _columns(rows)
+
+
+def _kernel_line(result: RunResult) -> str:
+    job = result.job
+    if job.kernel:
+        return f"{job.release} from {job.kernel}"
+    count = len(job.patches)
+    series = f"{job.series} ({count} patch{'es' if count != 1 else ''})" if count else "no series"
+    shape = " + ".join([job.profile, *job.flavors, *job.kconfig])
+    return f"{job.base} with {series}, {shape}, {job.arch}"
+
+
+def _stages(result: RunResult) -> list[str]:
+    rows = [
+        (stage.name, f"{stage.seconds:8.2f} s  {'cached' if stage.cached else stage.why}")
+        for stage in result.stages
+    ]
+    return ["", "stages", *_columns(rows)]
+
+
+def _expectations(result: RunResult, style: Style, *, is_full: bool) -> list[str]:
+    rows = result.expectations
+    if not rows:
+        return []
+    missed = [row for row in rows if not row.ok]
+    lines = ["", f"expectations: {len(rows) - len(missed)} of {len(rows)} as expected"]
+    shown = rows if is_full else missed
+    if not shown:
+        return lines
+    name = max(len(row.name) for row in shown)
+    expected = max(8, *(len(row.expected) for row in shown))
+    lines.append(f"     {'':{name}}  {'expected':{expected}}  observed")
+    for row in shown:
+        mark = style("ok", "dim") if row.ok else style(" !", "bad")
+        lines.append(f"  {mark} {row.name:{name}}  {row.expected:{expected}}  {_seen(row)}")
+        if not row.ok:
+            lines.append(style(f"      {row.claim}", "dim"))
+    return lines
+
+
+def _seen(row: ExpectationResult) -> str:
+    return "(not observed)" if row.observed is None else row.observed
+
+
+def _others(result: RunResult) -> list[str]:
+    rows = [
+        (name, _short(result.observations[name]))
+        for name in result.unexpected
+        if name in result.observations
+    ]
+    return ["", "observed besides", *_columns(rows)] if rows else []
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _MAX_OBSERVATION else value[: _MAX_OBSERVATION - 1] + "…"
+
+
+def _evidence(result: RunResult, style: Style) -> list[str]:
+    verdict = result.verdict
+    lines = (
+        ["", "evidence", *(f"  {line}" for line in verdict.evidence)] if verdict.evidence else []
+    )
+    if verdict.hint:
+        lines += ["", style(f"hint: {verdict.hint}", "bold")]
+    return lines
+
+
+def _where(result: RunResult, folder: Path, *, passed: bool) -> list[str]:
+    rows = [("run", str(folder))]
+    if not passed:
+        rows += [
+            (what, str(folder / result.files[file]))
+            for what, file in (("console", "console"), ("build log", "build_log"))
+            if file in result.files
+        ]
+        if "repro" in result.files:
+            rows.append(("boot again", f"sh {folder / result.files['repro']}"))
+        rows.append(("run again", result.repro))
+    return ["", *_columns(rows)]
+
+
+def _columns(rows: list[tuple[str, str]]) -> list[str]:
+    width = max((len(left) for left, _ in rows), default=0)
+    return [f"  {left:{width}}  {right}" for left, right in rows]

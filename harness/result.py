@@ -1,0 +1,147 @@
+"""`harness.run/1`: what result.json holds. docs/run.schema.json is made from these structs."""
+
+import msgspec
+
+from harness.errors import Outcome
+from harness.job import EndReason
+
+SCHEMA = "harness.run/1"
+
+
+class VerdictResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One outcome, why in one sentence, the lines that show it."""
+
+    outcome: Outcome
+    reason: str
+    evidence: list[str]
+    hint: str | None = None
+
+
+class PatchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A patch of the series and what became of it."""
+
+    number: int
+    subject: str
+    state: str
+    commit: str
+
+
+class JobResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that decided the run."""
+
+    series: str
+    patches: list[PatchResult]
+    base: str | None
+    source: str | None
+    tree_hash: str | None
+    kernel: str | None
+    release: str | None
+    profile: str
+    flavors: list[str]
+    kconfig: list[str]
+    arch: str
+    scenario: str
+    flows: list[str]
+    cmdline: str
+    variant: str
+    memory_mib: int
+    deadline_s: float
+
+
+class StageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage: `key` names its product in the cache, `why` what made it run."""
+
+    name: str
+    key: str
+    cached: bool
+    why: str
+    seconds: float
+
+
+class ExpectationResult(msgspec.Struct, frozen=True, kw_only=True):
+    """An expectation beside what was observed (null: nobody observed it)."""
+
+    name: str
+    expected: str
+    observed: str | None
+    ok: bool
+    claim: str
+
+
+class SplatResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A kernel report; `line` is where it starts in console.log, from 1."""
+
+    kind: str
+    title: str
+    frames: list[str]
+    line: int
+
+
+class QmpResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A QMP event; `data` is its payload, `seconds` since QEMU started."""
+
+    name: str
+    data: msgspec.Raw
+    seconds: float
+
+
+class BootResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How the boot went, as the host saw it."""
+
+    ended: EndReason
+    status: int | None
+    seconds: float
+    accel: str
+    qmp: list[QmpResult]
+    argv: list[str]
+
+
+class HostResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What did the work: versions, in the tools' own words."""
+
+    harness: str
+    python: str
+    system: str
+    cpus: int
+    tools: dict[str, str]
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A run, whole. `files` are names within the run folder."""
+
+    schema: str = SCHEMA
+    id: str
+    version: str
+    started: str
+    """UTC, ISO 8601."""
+    verdict: VerdictResult
+    job: JobResult
+    stages: list[StageResult]
+    observations: dict[str, str]
+    expectations: list[ExpectationResult]
+    unexpected: list[str]
+    splats: list[SplatResult]
+    boot: BootResult | None
+    host: HostResult
+    repro: str
+    files: dict[str, str]
+
+
+def encode(result: RunResult) -> bytes:
+    """Return result.json."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+
+
+def decode(data: bytes) -> RunResult:
+    """Read a result.json back.
+
+    Raises:
+        msgspec.ValidationError: it is not one of this schema.
+    """
+    return msgspec.json.decode(data, type=RunResult)
+
+
+def json_schema() -> bytes:
+    """Return the JSON Schema of result.json."""
+    schema = msgspec.json.schema(RunResult)
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
