@@ -113,12 +113,14 @@ class Pipeline:
             extra=self.job.kconfig,
             search=self.settings.kconfigs,
         )
+        # Before the clock of this stage starts.
+        made, toolchain = self.tree, self.toolchain
         return self.stages.run(
             "config",
             lambda: kconfig.resolve(
                 request,
-                self.tree,
-                toolchain=self.toolchain.identity,
+                made,
+                toolchain=toolchain.identity,
                 checkout=self._checkout,
                 store=self.store,
             ),

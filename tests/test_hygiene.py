@@ -1,0 +1,215 @@
+"""The repository's own rules: style, types, imports one way, documents that are true."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from harness import result
+from harness.cli import VERBS
+from harness.errors import EXIT_CODE_HELP, EXIT_CODES, Outcome
+
+BIN = Path(sys.executable).parent
+
+# From the bottom up: a module may import only what stands above it here. The stages stand in the
+# order in which they run.
+ORDER = (
+    *("errors", "job", "paths", "log", "proc", "lock", "store", "strict_toml"),
+    *("arch", "toolchain", "settings_file", "settings", "gitrepo"),
+    *("series_file", "mail", "diffpaths", "thread", "folder", "series"),
+    *("tarball", "kernel_org", "debian", "source", "gitpack", "base", "clone", "apply", "tree"),
+    *("lane", "kconfig_language", "kconfig_why", "kconfig", "buildlog", "build"),
+    *("cpio", "initramfs", "accel", "image", "params", "cmdline", "ending", "capture", "qmp"),
+    *("boot", "lines", "ktap", "splats", "console", "scenario_file", "scenario"),
+    *("evidence", "causes", "aftermath", "verdict", "stages", "pipeline"),
+    *("result", "runs", "report", "record", "gc", "doctor", "shell"),
+    *("cli", "pytest_plugin", "__main__"),
+)
+
+# Who alone may import what.
+ALONE = {
+    "subprocess": {"proc"},
+    "pexpect": {"boot"},
+    "virtme": {"boot"},
+    "jinja2": {"kconfig"},
+    "click": {"cli"},
+}
+
+PURE = ("console", "scenario", "verdict")
+IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Return (name, path) of each module; those of cli count as one."""
+    found = []
+    for path in sorted((ROOT / "harness").glob("**/*.py")):
+        relative = path.relative_to(ROOT / "harness")
+        if relative.parts[0] == "__init__.py":
+            continue
+        found.append((relative.parts[0].removesuffix(".py"), path))
+    return found
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return all that a module imports, at its top or within a function, by dotted name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    assert {name for name, _ in modules()} == set(ORDER)
+
+
+def test_imports_point_one_way() -> None:
+    back = []
+    for name, path in modules():
+        for target in imports_of(path):
+            parts = target.split(".")
+            if parts[0] != "harness" or len(parts) < 2 or parts[1] not in ORDER:
+                continue
+            if parts[1] != name and ORDER.index(parts[1]) > ORDER.index(name):
+                back.append(f"{path.name} imports {parts[1]}")
+    assert back == []
+
+
+def test_what_one_module_owns_no_other_imports() -> None:
+    wrong = [
+        f"{path.name} imports {target}"
+        for name, path in modules()
+        for target in imports_of(path)
+        for owned, owners in ALONE.items()
+        if target.split(".")[0] == owned and name not in owners
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules_touch_nothing(name: str) -> None:
+    imported = {target.split(".")[0] for target in imports_of(ROOT / f"harness/{name}.py")}
+    assert not imported & IMPURE
+
+
+def test_modules_and_functions_stay_small() -> None:
+    long = []
+    for _, path in modules():
+        text = path.read_text()
+        # A list of values has no length at which it is hard to follow.
+        if text.count("\n") > 300 and path.name != "job.py":
+            long.append(f"{path.name}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                length = node.end_lineno - node.lineno + 1
+                if length > 50:
+                    long.append(f"{path.name}: {node.name} {length} lines")
+    assert long == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "--no-cache"],
+        ["ruff", "format", "--check", "--no-cache"],
+        ["mypy"],
+        ["zizmor", "--offline", "--quiet", ".github"],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *(
+            str(path) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))
+        )],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)  # fmt: skip
+def test_linters_find_nothing(command: list[str]) -> None:
+    done = subprocess.run(
+        [BIN / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_actions_are_pinned_by_digest() -> None:
+    loose = [
+        line.strip()
+        for path in (ROOT / ".github").rglob("*.yml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line and not re.search(r"@[0-9a-f]{40} # v", line)
+    ]
+    assert loose == []
+
+
+def test_the_lock_has_hashes_and_names_no_index() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert not re.search(r"^--?(index|extra|find)", lock, re.MULTILINE)
+    pinned = re.findall(r"^[\w.-]+==", lock, re.MULTILINE)
+    assert pinned
+    hashed = re.findall(r"^[\w.-]+==.*\\\n    --hash=", lock, re.MULTILINE)
+    assert len(pinned) == len(hashed)
+
+
+def test_bootstrap_installs_what_doctor_looks_for() -> None:
+    tools = tomllib.loads((ROOT / "harness/data/tools.toml").read_text())
+    table = (ROOT / "bootstrap").read_text().partition("needed='")[2].partition("'")[0]
+    installed = {row.split()[1] for row in table.strip().splitlines()} - {"python3"}
+    assert installed == {row["debian"] for row in tools.values() if row["needed"] != "nice"}
+
+
+def test_every_outcome_has_its_exit_code() -> None:
+    assert set(EXIT_CODES) == set(Outcome)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/verdicts.md"])
+def test_documents_show_the_exit_codes(name: str) -> None:
+    text = (ROOT / name).read_text()
+    for code, meaning in EXIT_CODE_HELP:
+        assert f"| {code} | {meaning} |" in text
+
+
+def test_verdicts_document_names_every_outcome() -> None:
+    text = (ROOT / "docs/verdicts.md").read_text()
+    assert [outcome for outcome in Outcome if f"`{outcome.value}`" not in text] == []
+
+
+def test_the_published_schema_is_that_of_the_structs() -> None:
+    published = json.loads((ROOT / "docs/run.schema.json").read_text())
+    assert published == json.loads(result.json_schema())
+
+
+def test_documented_verbs_exist() -> None:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for verb in re.findall(
+            r"^ {4}(?:\./bootstrap )?harness ([a-z-]+)", path.read_text(), re.MULTILINE
+        ):
+            assert verb in VERBS, f"{path.name}: harness {verb}"
+
+
+def test_no_file_is_large() -> None:
+    names = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.split(b"\0")
+    large = [
+        name for name in filter(None, names)
+        if (ROOT / name.decode()).is_file() and (ROOT / name.decode()).stat().st_size > 1_000_000
+    ]  # fmt: skip
+    assert large == []
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shell_scripts_are_clean() -> None:
+    done = subprocess.run(
+        ["shellcheck", "bootstrap", ".ci/run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
