@@ -11,7 +11,7 @@ from harness.cli import options
 @options.series_options
 @options.talk_options
 def command(**given: Any) -> int:
-    r"""Apply a series to its base, and print the commit in the tool's own repository.
+    """Apply a series to its base, and print the commit in the tool's own repository.
 
     \b
     Examples:

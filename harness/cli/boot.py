@@ -33,7 +33,7 @@ from harness.errors import EXIT_CODES
 def command(
     *, out: Path | None, is_json: bool, verbose: bool, expect: str | None, **given: Any
 ) -> int:
-    r"""Apply a series, build the kernel, boot it in QEMU and judge what it did.
+    """Apply a series, build the kernel, boot it in QEMU and judge what it did.
 
     \b
     Examples:

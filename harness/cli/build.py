@@ -20,7 +20,7 @@ from harness.cli import options
 )
 @options.talk_options
 def command(*, image: str, **given: Any) -> int:
-    r"""Build the kernel, and print its path.
+    """Build the kernel, and print its path.
 
     \b
     Examples:

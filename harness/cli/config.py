@@ -13,7 +13,7 @@ from harness.cli import options
 @options.scenario_options
 @options.talk_options
 def command(**given: Any) -> int:
-    r"""Render the kconfig, let the tree's Kconfig resolve it, and print the .config's path.
+    """Render the kconfig, let the tree's Kconfig resolve it, and print the .config's path.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from harness.cli import options
 @click.option("--list", "is_list", is_flag=True, help="Print what it holds, not where it is.")
 @options.talk_options
 def command(*, is_list: bool, **given: Any) -> int:
-    r"""Compile a scenario's guest code, pack the initramfs, and print its path.
+    """Compile a scenario's guest code, pack the initramfs, and print its path.
 
     \b
     Examples:

@@ -12,7 +12,7 @@ from harness.errors import EXIT_CODES, Outcome
 @click.command("parse")
 @click.argument("log", type=click.File("rb"), metavar="LOG|-")
 def command(*, log: BinaryIO) -> int:
-    r"""Judge a console log, of this tool or another's, by the first thing that went wrong in it.
+    """Judge a console log, of this tool or another's, by the first thing that went wrong in it.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ from harness.cli import options
 )
 @options.talk_options
 def command(*, on_host_root: bool | None, **given: Any) -> int:
-    r"""Boot the kernel that `harness boot` boots, to a prompt on this terminal.
+    """Boot the kernel that `harness boot` boots, to a prompt on this terminal.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ from harness.cli import options
 @click.option("--list", "is_list", is_flag=True, help="One line a run, oldest first.")
 @click.option("--json", "is_json", is_flag=True, help="Print result.json.")
 def command(*, run: str | None, is_list: bool, is_json: bool) -> int:
-    r"""Print the full report of RUN: a folder, or a name or the end of one; the last without.
+    """Print the full report of RUN: a folder, or a name or the end of one; the last without.
 
     \b
     Examples:
