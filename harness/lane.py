@@ -4,6 +4,7 @@ From one commit to the next only the files that differ are written, so that `mak
 more than it must. A checkout that was killed is repaired by the next one.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from harness import gitrepo, log
 from harness.errors import HostError
 from harness.job import Tree
 from harness.store import Store, write_atomically
+
+# Bytes: with less than this left, that is why a checkout failed.
+_FULL = 1 << 20
 
 
 class _Lane(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +77,11 @@ def _move(lane: _Lane, tree: Tree) -> None:
         log.note(f"{lane.tree}: the last checkout was cut short; repairing it")
     words = _git(lane, tree, argv) and _rebuild(lane, tree)
     if words:
+        # git says "unable to write new index file", and not why.
+        is_full = shutil.disk_usage(lane.path).free < _FULL
+        why = "the disk is full" if is_full else words.splitlines()[-1]
         raise HostError(
-            f"cannot check out {tree.commit} from {tree.repo}: {words.splitlines()[-1]}",
+            f"cannot check out {tree.commit} from {tree.repo}: {why}",
             hint=f"if the repository is damaged, delete {tree.repo}: the tool makes it again",
         )
     if was is None:
