@@ -5,7 +5,9 @@ Reads KTAP 1 and TAP 13/14: plans before or after, subtests nested by indentatio
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from harness.job import KtapResult
 
@@ -61,7 +63,7 @@ class _Reader:
         self.close(depth + 1)
         for at, (nested, child) in enumerate(self.results):
             if nested > depth:
-                named = replace(child, name=f"{result.name}.{child.name}")
+                named = msgspec.structs.replace(child, name=f"{result.name}.{child.name}")
                 self.results[at] = (depth, named)
         self.results.append((depth, result))
         self.levels.setdefault(depth, _Level(result.line)).seen += 1

@@ -1,5 +1,4 @@
-import dataclasses
-
+import msgspec
 import pytest
 import virtme.architectures
 
@@ -16,7 +15,7 @@ def test_an_unknown_architecture_lists_the_known() -> None:
 @pytest.mark.parametrize("name", arch.names())
 def test_every_row_is_whole(name: str) -> None:
     row = arch.load(name)
-    for field in dataclasses.fields(row):
+    for field in msgspec.structs.fields(row):
         assert type(getattr(row, field.name)).__name__ == getattr(
             field.type, "__name__", field.type
         )

@@ -1,5 +1,6 @@
 import json
 
+import msgspec
 import pytest
 
 from harness import arch, ending
@@ -51,9 +52,7 @@ def test_exit_status_1_is_a_failure_only_if_qemu_complained() -> None:
 
 
 def test_an_architecture_without_an_exit_device_has_no_such_status() -> None:
-    import dataclasses  # noqa: PLC0415
-
-    bare = dataclasses.replace(ARCH, exit_device="")
+    bare = msgspec.structs.replace(ARCH, exit_device="")
     assert ending.why(bare, cut=None, status=33, events=[LET_RUN], stderr="") is (
         EndReason.QEMU_FAILED
     )

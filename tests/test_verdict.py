@@ -1,12 +1,12 @@
 """Every way a boot can fail to be a pass, and the few ways it can be one."""
 
 import ast
-import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import console_corpus
+import msgspec
 import pytest
 
 from harness import console, evidence, verdict
@@ -97,7 +97,7 @@ class Boot:
     note: str = ""
 
     def with_(self, **changes: Any) -> "Boot":
-        return dataclasses.replace(self, **changes)
+        return replace(self, **changes)
 
     def text(self) -> str:
         if self.raw is not None:
@@ -146,8 +146,8 @@ class Boot:
 
 GOOD = Boot()
 WARN = f"WARNING: CPU: 0 PID: 1 at fs/namespace.c:1 {{}}+0x1/0x2\n---[ end trace {'0' * 16} ]---"
-KTAP_SCENARIO = dataclasses.replace(SCENARIO, expectations=(), require_log=(), needs_ktap=True)
-BARE_SCENARIO = dataclasses.replace(SCENARIO, expectations=(), require_log=())
+KTAP_SCENARIO = msgspec.structs.replace(SCENARIO, expectations=(), require_log=(), needs_ktap=True)
+BARE_SCENARIO = msgspec.structs.replace(SCENARIO, expectations=(), require_log=())
 UNKNOWN = 'Unknown kernel command line parameters "{}", will be passed to user space.'
 SHUTDOWN = ("SHUTDOWN", '{"guest": true, "reason": "guest-shutdown"}')
 RESET = ("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
@@ -201,7 +201,7 @@ PASSES = {
         ),
     ),
     "image whose banner is not known": GOOD.with_(
-        kernel=dataclasses.replace(KERNEL, banner=""), banner="Linux version 7.1.0 (x)"
+        kernel=msgspec.structs.replace(KERNEL, banner=""), banner="Linux version 7.1.0 (x)"
     ),
     "command line spaced otherwise": GOOD.with_(full_cmdline=CMDLINE.replace(" ", "  ")),
     "command line longer than printk prints": GOOD.with_(
@@ -780,6 +780,14 @@ def test_module_does_no_io_and_reads_no_clock(name: str) -> None:
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(node.module or "")
-    harmless = {"re", "dataclasses", "functools", "collections", "collections.abc", "typing"}
+    harmless = {
+        "re",
+        "msgspec",
+        "dataclasses",
+        "functools",
+        "collections",
+        "collections.abc",
+        "typing",
+    }
     rules = {"tomllib", "importlib"} if name == "splats" else set()
     assert {module for module in imported if not module.startswith("harness")} <= harmless | rules
