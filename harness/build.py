@@ -32,6 +32,11 @@ PINNED = {
     "KBUILD_BUILD_HOST": "harness",
     "KBUILD_BUILD_VERSION": "1",
     "LOCALVERSION": "",
+    # The kernel's Makefile unexports LC_ALL; without these the compiler would quote in the user's
+    # own characters, and the log could not be read.
+    "LANG": "C",
+    "LC_CTYPE": "C",
+    "LC_MESSAGES": "C",
 }
 
 
