@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
+
+
+# A shell starts what runs in its background with ^C ignored, and that would be inherited by the
+# tool that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
