@@ -1,11 +1,15 @@
 """`harness doctor`: what is here, what is missing, the command that installs it."""
 
+import sys
+
 import click
 
 from harness import accel, arch, doctor, paths
 from harness.cli import options
 from harness.errors import EXIT_HOST
 from harness.store import Store
+
+_WIDE = 200
 
 
 @click.command("doctor")
@@ -24,7 +28,9 @@ def command() -> int:
     for tool in tools:
         found = str(tool.found) if tool.found else f"[red]missing[/red] ({tool.needed})"
         table.add_row(tool.name, found, tool.version, tool.purpose, tool.debian)
-    Console(highlight=False).print(table)
+    # What is no terminal has no width to fold the lines to.
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(highlight=False, width=width).print(table)
     missing = [tool for tool in tools if tool.found is None]
     vital = [tool for tool in missing if tool.is_vital]
     click.echo()
