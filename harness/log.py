@@ -28,12 +28,7 @@ def set_level(level: Level) -> None:
     _State.level = level
 
 
-def is_verbose() -> bool:
-    """Whether the user asked for every detail."""
-    return _State.level >= Level.VERBOSE
-
-
-def has_colour(stream_fd: int = 2) -> bool:
+def has_colour(stream_fd: int) -> bool:
     """Whether to colour: on a terminal, unless NO_COLOR or TERM=dumb say no."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False

@@ -1,6 +1,5 @@
 """Options that several verbs share, and the job that they make."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -132,7 +131,7 @@ def set_talk(*, quiet: bool, verbose: bool) -> None:
 
 def style(text: str, name: str) -> str:
     """Colour a text of a report for stdout, if that is a terminal that wants it."""
-    if not os.isatty(1) or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not log.has_colour(1):
         return text
     looks: dict[str, dict[str, Any]] = {
         "good": {"fg": "green", "bold": True},
