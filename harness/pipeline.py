@@ -187,13 +187,8 @@ class Pipeline:
     def variant(self) -> str:
         """The column of expectations, by the facts of the job alone."""
         return self.job.expect or scenario.select_variant(
-            self.scenario, cmdline=self.cmdline, version=image.version_of(self.kernel.release)
+            self.scenario, cmdline=self.job.cmdline, version=image.version_of(self.kernel.release)
         )
-
-    @cached_property
-    def cmdline(self) -> str:
-        """The job's own part of the kernel command line."""
-        return self.job.cmdline or self.settings.cmdline
 
     @cached_property
     def spec(self) -> BootSpec:
@@ -204,15 +199,13 @@ class Pipeline:
             initramfs=self.initramfs,
             cmdline=boot.kernel_cmdline(
                 self.arch,
-                self.cmdline,
+                self.job.cmdline,
                 nonce=self.nonce,
                 flows=self.flows,
                 flavors=self.job.flavors,
             ),
             nonce=self.nonce,
-            deadline_s=self.job.timeout_s
-            or self.settings.timeout_s
-            or boot.default_deadline(self.accel),
+            deadline_s=self.job.timeout_s or boot.default_deadline(self.accel),
             memory_mib=self.job.memory_mib,
         )
 
@@ -249,7 +242,7 @@ class Pipeline:
         from harness import verdict  # noqa: PLC0415 - see _get_ready_to_judge
 
         return verdict.judge(
-            job_cmdline=self.cmdline,
+            job_cmdline=self.job.cmdline,
             full_cmdline=self.spec.cmdline,
             nonce=self.nonce,
             kernel=self.kernel,

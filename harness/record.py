@@ -176,7 +176,7 @@ def _job(pipeline: Pipeline) -> result.JobResult:
         arch=job.arch,
         scenario=pipeline.scenario.name if "scenario" in have else job.scenario or "",
         flows=list(pipeline.flows) if "flows" in have else list(job.flows),
-        cmdline=pipeline.cmdline,
+        cmdline=job.cmdline,
         variant=pipeline.variant if "variant" in have else job.expect or "",
         memory_mib=job.memory_mib,
         deadline_s=pipeline.spec.deadline_s if "spec" in have else job.timeout_s or 0.0,

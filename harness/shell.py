@@ -56,7 +56,7 @@ def _virtme(pipeline: Pipeline) -> list[str]:
         *(["--disable-kvm"] if pipeline.accel == "tcg" else []),
         "--memory", f"{pipeline.job.memory_mib}M",
         "--cpus", "1",
-        *[word for extra in pipeline.cmdline.split() for word in ("-a", extra)],
+        *[word for extra in pipeline.job.cmdline.split() for word in ("-a", extra)],
     ]  # fmt: skip
 
 
