@@ -104,8 +104,6 @@ class Kconfig(msgspec.Struct, frozen=True, kw_only=True):
 
     path: Path
     digest: str
-    requested: tuple[str, ...]
-    """The assignments asked for, as `CONFIG_X=y` or `# CONFIG_X is not set`."""
 
 
 class CompilerWarning(msgspec.Struct, frozen=True, kw_only=True):

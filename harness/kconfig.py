@@ -159,7 +159,6 @@ def resolve(
             lost = find_lost(wanted, got)
             if lost:
                 _raise_lost(lost, tree, got, source, request.arch)
-        (folder / "requested").write_text("".join(f"{w.line}\n" for w in wanted.values()))
 
     inputs = {
         "schema": SCHEMA,
@@ -169,14 +168,7 @@ def resolve(
     }
     entry = store.get_or_make("kconfig", inputs, make)
     path = entry.path / ".config"
-    return (
-        Kconfig(
-            path=path,
-            digest=digest_of_file(path),
-            requested=tuple((entry.path / "requested").read_text().splitlines()),
-        ),
-        entry,
-    )
+    return Kconfig(path=path, digest=digest_of_file(path)), entry
 
 
 def find_lost(wanted: dict[str, Assignment], got: dict[str, Assignment]) -> list[Assignment]:
