@@ -10,6 +10,7 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from harness.store import Store
 
 __all__ = ["boot", "compose", "default_deadline", "kernel_cmdline", "repro_script"]
 
-# A guest says 20 to 60 KB; one that says this much is in a loop.
+# A guest says 20 to 60 KB.
 CONSOLE_MAX = 64 << 20
 # After a panic the kernel prints without a pause until it is done. If it then neither reboots
 # nor prints (panic=0), there is nothing to wait for.
@@ -41,10 +42,7 @@ _POLL_S = 0.5
 
 
 def default_deadline(accel: str) -> float:
-    """Return the seconds a boot may take: many times what it takes on an idle machine.
-
-    Under TCG that is 0.5 s for a tiny kernel and 2.4 s for a distribution's.
-    """
+    """Return the seconds a boot may take: many times the 0.5 to 2.4 s it takes under TCG."""
     return 30.0 if accel == accels.KVM else 60.0
 
 
@@ -62,8 +60,9 @@ def compose(spec: BootSpec, arch: Arch, accel: str) -> list[str]:
 
         *_machine(arch, accel),
         "-accel", accel,
-        # A second CPU slows a tiny kernel down under TCG, and reorders its console.
-        "-smp", "1",
+        # One, unless the boot asks: a second slows a tiny kernel down under TCG, and reorders
+        # its console.
+        "-smp", str(spec.cpus),
         "-m", f"{spec.memory_mib}M",
         *(["-bios", arch.bios] if arch.bios else []),
 
@@ -74,11 +73,18 @@ def compose(spec: BootSpec, arch: Arch, accel: str) -> list[str]:
 
         # A reset, be it asked for or a triple fault, ends QEMU, and QMP says it was one.
         "-no-reboot",
-
         "-kernel", os.fspath(spec.kernel.image),
-        "-initrd", os.fspath(spec.initramfs.path),
+        *(["-initrd", os.fspath(spec.initramfs.path)] if spec.initramfs else []),
+        *(_disk(spec.disk) if spec.disk else []),
         "-append", spec.cmdline,
     ]  # fmt: skip
+
+
+def _disk(image: Path) -> list[str]:
+    # What the guest writes is gone with it: the image is the cache's. QEMU wants commas twice.
+    file = os.fspath(image).replace(",", ",,")
+    drive = f"if=none,id=disk,format=raw,snapshot=on,file={file}"
+    return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk"]
 
 
 def _machine(arch: Arch, accel: str) -> list[str]:
@@ -109,12 +115,14 @@ def boot(
     on_output: Callable[[bytes], None] | None = None,
     run_dir: Path | None = None,
     meanwhile: Callable[[], None] | None = None,
+    stop: Event | None = None,
 ) -> Transcript:
     """Boot once, to the guest's end or the deadline; nothing is left running or lying about.
 
     `accel` is chosen if not given. `on_output` gets the console as it comes; `run_dir`, if
     given, holds it as console.log. `meanwhile` is called once, when the guest is on its way: a
-    tenth of a second's work there costs a machine with two CPUs nothing.
+    tenth of a second's work there costs a machine with two CPUs nothing. Setting `stop` from
+    another thread ends the guest within half a second.
 
     Raises:
         HostError: there is no QEMU, or it cannot be started. A QEMU that starts and fails is
@@ -125,7 +133,7 @@ def boot(
     argv = compose(spec, with_firmware_of(arch, qemu), accel)
     log.note(f"$ {proc.quote(argv)}")
     with Capture(on_output, run_dir / "console.log" if run_dir else None) as capture:
-        end = _run(argv, capture, spec.deadline_s, meanwhile)
+        end = _run(argv, capture, spec.deadline_s, meanwhile, stop)
         return Transcript(
             console=capture.data(),
             ended=ending.why(
@@ -202,6 +210,7 @@ def _run(
     capture: Capture,
     deadline_s: float,
     meanwhile: Callable[[], None] | None,
+    stop: Event | None,
 ) -> _End:
     monitor = Monitor()
     stderr_fd = os.memfd_create("qemu-stderr")
@@ -213,7 +222,7 @@ def _run(
         monitor.start()
         if meanwhile:
             meanwhile()
-        cut = _follow(qemu, capture, monitor, deadline_s)
+        cut = _follow(qemu, capture, monitor, deadline_s, stop)
         qemu.end()
         if cut.reason:
             _drain(qemu, capture)
@@ -244,7 +253,9 @@ def _spawn(argv: list[str], keep_fd: int, stderr_fd: int) -> _Qemu:
         ) from error
 
 
-def _follow(qemu: _Qemu, capture: Capture, monitor: Monitor, deadline_s: float) -> _Cut:
+def _follow(
+    qemu: _Qemu, capture: Capture, monitor: Monitor, deadline_s: float, stop: Event | None
+) -> _Cut:
     """Read the console until QEMU ends, or there is a reason to end it."""
     deadline = time.monotonic() + deadline_s
     while True:
@@ -262,7 +273,7 @@ def _follow(qemu: _Qemu, capture: Capture, monitor: Monitor, deadline_s: float) 
                 note=f"it had not ended after {deadline_s:g} s",
                 cpu_state=monitor.registers(),
             )
-        note = _reason_to_quit(capture, monitor)
+        note = "it was interrupted" if stop and stop.is_set() else _reason_to_quit(capture, monitor)
         if note:
             return _Cut(reason=EndReason.HOST_QUIT, note=note)
 

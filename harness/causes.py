@@ -5,7 +5,7 @@ Pure. Each function looks for one sort; `verdict` chooses among what they find.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from harness import params
 from harness.console import decode
@@ -16,7 +16,6 @@ from harness.evidence import (
     and_more,
     banner_lines,
     find,
-    find_kernel,
     last_lines,
     last_words,
     quote,
@@ -29,7 +28,6 @@ from harness.job import (
     Splat,
 )
 
-_ANY_VARIANT = "*"
 _MAX_REPORT_LINES = 8
 # Before v6.19 printk cuts the line at its longest record, 1024 bytes; less is no cut of its own.
 _MAX_ECHO = 990
@@ -103,25 +101,6 @@ def unknown_parameters(console: Console, job_cmdline: str) -> Iterator[Cause]:
     )
 
 
-def log_lines(
-    console: Console,
-    variant: str,
-    *,
-    required: Iterable[tuple[str, str]],
-    forbidden: Iterable[tuple[str, str]],
-) -> Iterator[Cause]:
-    """A kernel line that the scenario forbids, or the lack of one that it requires."""
-    for wanted, text in forbidden:
-        line = find_kernel(console, text) if wanted in (variant, _ANY_VARIANT) else NOWHERE
-        if line != NOWHERE:
-            reason = f'the kernel said "{text}", which is forbidden in variant {variant}'
-            yield Cause(line, Outcome.FAIL, reason, (quote(console, line),))
-    for wanted, text in required:
-        if wanted in (variant, _ANY_VARIANT) and find_kernel(console, text) == NOWHERE:
-            reason = f'the kernel never said "{text}", which variant {variant} requires'
-            yield Cause(NOWHERE, Outcome.FAIL, reason)
-
-
 def _too_quiet(console: Console, reason: str) -> Cause:
     hint = "does the command line have `quiet` or a low `loglevel=`?"
     return Cause(NOWHERE, Outcome.FAIL, f"{reason}; {hint}", last_lines(console))
@@ -130,10 +109,17 @@ def _too_quiet(console: Console, reason: str) -> Cause:
 # --- what went wrong in the kernel -------------------------------------------------------------
 
 
-def splats(console: Console, allowed: Sequence[str]) -> Iterator[Cause]:
-    """Kernel reports that are not allowed, wherever they are: after the end record too."""
+def splats(
+    console: Console, allowed: Sequence[str], *, is_panic_tested: bool = False
+) -> Iterator[Cause]:
+    """Kernel reports that are not allowed, wherever they are: after the end record too.
+
+    `is_panic_tested`: a panic is an observation of this boot, for the table to judge.
+    """
     patterns = [re.compile(title) for title in allowed]
     for splat in console.splats:
+        if is_panic_tested and splat.outcome is Outcome.PANIC:
+            continue
         if not any(pattern.fullmatch(splat.title) for pattern in patterns):
             yield Cause(splat.line, splat.outcome, splat.title, _report(splat))
 
@@ -161,11 +147,15 @@ def mismatches(console: Console, checks: Sequence[Check]) -> Iterator[Cause]:
     """Observations that are not as expected: one cause, told by the first."""
     where = {(o.name, o.value): o.line for o in reversed(console.observations)}
     wrong = [check for check in checks if not check.ok and check.observed is not None]
-    found = sorted((where[check.name, check.observed or ""], check) for check in wrong)
+    found = sorted(
+        ((where[check.name, check.observed or ""], check) for check in wrong),
+        key=lambda pair: pair[0],
+    )
     if found:
         line, first = found[0]
         reason = f"{first.name} is {first.observed}, expected {first.expected} ({first.claim})"
-        evidence = tuple(quote(console, line) for line, _ in found)
+        # What the kernel never said is on no line.
+        evidence = tuple(quote(console, line) for line, _ in found if line != NOWHERE)
         yield Cause(line, Outcome.FAIL, and_more(reason, len(found)), evidence)
 
 

@@ -1,8 +1,7 @@
 """The two command lines of a boot as text: the kernel's, and the script that repeats the boot."""
 
 import re
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 
 from harness import params, proc
 from harness.arch import Arch
@@ -10,9 +9,17 @@ from harness.errors import UsageError
 
 
 def kernel_cmdline(
-    arch: Arch, words: str, *, nonce: str, flows: Sequence[str], flavors: Sequence[str] = ()
+    arch: Arch,
+    words: str,
+    *,
+    nonce: str,
+    flows: Sequence[str],
+    flavors: Sequence[str] = (),
+    has_disk: bool = False,
 ) -> str:
     """Return the whole kernel command line; the user's `words` stay as they are and come last.
+
+    `has_disk`: the root is to be on a disk, sooner or later.
 
     Raises:
         UsageError: the words hold what a command line cannot, or the kernel would cut it short.
@@ -21,7 +28,8 @@ def kernel_cmdline(
     if bad:
         raise UsageError(f"--cmdline holds the control character {bad[0]!r}: {words!r}")
     names = {params.name_of(word) for word in params.parameters(words)}
-    is_rootfs_chosen = "ramfs" in flavors or "rootfstype" in names
+    # With root= the word is for the disk's file system: tmpfs there mounts an empty one.
+    is_rootfs_chosen = has_disk or "ramfs" in flavors or "rootfstype" in names
     parts = [
         f"console={arch.console}",
         # With QEMU's -no-reboot a panic ends the guest at once.
@@ -45,18 +53,19 @@ def kernel_cmdline(
     return whole
 
 
-def repro_script(argv: Sequence[str], *, kernel: str, initrd: str) -> str:
+def repro_script(argv: Sequence[str], *, names: Mapping[str, str]) -> str:
     """Return a POSIX sh script that repeats a boot with QEMU alone.
 
-    `argv` is a transcript's. `kernel` and `initrd` are file names relative to the script's own
-    folder, or absolute.
+    `argv` is a transcript's. `names` gives what its files are called in the script, relative to
+    the script's own folder, or absolute.
     """
-    own = {"-kernel": kernel, "-initrd": initrd}
     command = argv[0].rpartition("/")[2]
-    for before, word in pairwise(argv):
+    for word in argv[1:]:
+        for path, name in names.items():
+            word = word.replace(path, name)  # noqa: PLW2901 - one after the other
         # One option a line, its value beside it.
         command += " \\\n    " if word.startswith("-") else " "
-        command += proc.quote([own.get(before, word)])
+        command += proc.quote([word])
     return f"""\
 #!/bin/sh
 # Repeats one boot with QEMU alone: the console on this terminal, no verdict.

@@ -21,6 +21,7 @@ from harness.toolchain import toolchain_id
 SCHEMA = 1
 
 _NAME = "initramfs.cpio"
+_BALLAST = "ballast"
 _HEAD_SIZE = 128
 
 # A new expectation or a word of documentation is no reason to make it anew.
@@ -64,6 +65,20 @@ def build(scenario: Scenario, *, arch: Arch, store: Store) -> tuple[Initramfs, E
         entry = _compile_and_pack(scenario, inputs, arch=arch, store=store)
     path = entry.path / _NAME
     return Initramfs(path=path, digest=digest_of_file(path)), entry
+
+
+def with_ballast(plain: Initramfs, size_mib: int, *, store: Store) -> Initramfs:
+    """Return the archive with a file `/ballast` of zeros, to weigh what holding it costs."""
+
+    def make(scratch: Path) -> None:
+        ballast = cpio.file(_BALLAST, bytes(size_mib << 20))
+        members = [*cpio.read(plain.path.read_bytes(), where=plain.path), ballast]
+        with (scratch / _NAME).open("wb") as stream:
+            cpio.write(stream, members)
+
+    inputs = {"schema": str(SCHEMA), "plain": plain.digest, "ballast": f"{size_mib} MiB"}
+    path = store.get_or_make("initramfs", inputs, make).path / _NAME
+    return Initramfs(path=path, digest=digest_of_file(path))
 
 
 def list_contents(path: Path) -> tuple[str, ...]:

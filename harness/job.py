@@ -145,12 +145,16 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     claim: str
     values: tuple[tuple[str, str], ...]
     flow: str
-    series_only: str | None = None
-    """A variant whose value holds only where the job applies a series."""
+    promises: tuple[tuple[str, str], ...] = ()
+    """What the claim promises in a variant, where the kernel is known not to keep it."""
 
     def value_for(self, variant: str) -> str | None:
         """The expected value in `variant`, or None where the variant expects nothing."""
         return dict(self.values).get(variant)
+
+    def promise_for(self, variant: str) -> str | None:
+        """The promised value in `variant`, or None where none is known to be broken."""
+        return dict(self.promises).get(variant)
 
 
 class VariantRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +165,53 @@ class VariantRule(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel parameter that the job gives."""
     since: tuple[int, int] | None = None
     """The first kernel version (major, minor) it holds for."""
+    series: bool | None = None
+    """Whether the job applies a series. A kernel of the user's own is held to have been built
+    with one if the job gives `option`, which only such a kernel knows."""
+    flavor: str | None = None
+    """A flavor of the job's kconfig."""
+
+
+class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One boot of a scenario: the flows that share it, and what it has of its own."""
+
+    flows: tuple[str, ...]
+    cmdline: str = ""
+    has_own_cmdline: bool = False
+    """`cmdline` is in place of the job's words, not beside them."""
+    disk: str | None = None
+    """The file system of a disk that holds the guest's tree: `ext4` or `squashfs`."""
+    has_initramfs: bool = True
+    initrd: str | None = None
+    """A program in the scenario's `initrds` folder that makes this boot's initramfs."""
+    kconfig: tuple[str, ...] = ()
+    """What the boot needs of the kernel, besides what the scenario does."""
+    ballast_mib: int = 0
+    """The size of a file `/ballast` in the initramfs."""
+    memory_mib: int | None = None
+    """The guest's memory where the job's would not do."""
+    cpus: int = 1
+    timeout_s: float | None = None
+    variant: str | None = None
+    """The column that judges it, where that is not the job's."""
+    only_in: tuple[str, ...] = ()
+    """The job's variants that it is booted for. Empty: all."""
+    observe: tuple[str, ...] = ()
+    """What the host observes of it and the table judges: `unknown-parameters`, `panic`."""
+
+    @property
+    def name(self) -> str:
+        """What it goes by: its first flow."""
+        return self.flows[0] if self.flows else "boot"
+
+
+class LogObservation(msgspec.Struct, frozen=True, kw_only=True):
+    """An observation of the host's own: whether a line of the kernel's contains `text`."""
+
+    observe: str
+    text: str
+    flow: str
+    """The flow whose boot it is made in, or "*" for every boot."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,11 +225,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     default_flows: tuple[str, ...]
     variants: tuple[VariantRule, ...]
     expectations: tuple[Expectation, ...]
+    boots: tuple[BootPlan, ...] = ()
+    """Which flows share a boot; a flow in none of them has one to itself."""
     kconfig: tuple[str, ...] = ()
-    require_log: tuple[tuple[str, str], ...] = ()
-    """(variant, text): a kernel line that must be there in that variant."""
-    forbid_log: tuple[tuple[str, str], ...] = ()
-    """(variant or "*", text): a kernel line that must not be there."""
+    log_observations: tuple[LogObservation, ...] = ()
     allow_splats: tuple[str, ...] = ()
     """Regular expressions of splat titles that are no finding."""
     needs_ktap: bool = False
@@ -223,11 +273,14 @@ class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     arch: str
     kernel: Kernel
-    initramfs: Initramfs
+    initramfs: Initramfs | None
     cmdline: str
     nonce: str
     deadline_s: float
     memory_mib: int
+    disk: Path | None = None
+    """The image of the first virtio disk, which the guest's writes do not reach."""
+    cpus: int = 1
 
 
 class Transcript(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,6 +371,13 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     observed: str | None
     ok: bool
     claim: str
+    promised: str | None = None
+    """What the claim promises, where the kernel is known not to keep it."""
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether it is as known, and not as promised."""
+        return self.promised is not None and self.ok and self.observed != self.promised
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,3 +389,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     unexpected: tuple[str, ...] = ()
     """Names of the observations nobody expected: listed, not judged."""
+
+
+class Booted(msgspec.Struct, frozen=True, kw_only=True):
+    """One boot of a job, from its plan to its verdict; `variant` is the column that judged it."""
+
+    plan: BootPlan
+    variant: str
+    spec: BootSpec
+    transcript: Transcript
+    console: Console
+    verdict: Verdict

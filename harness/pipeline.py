@@ -15,26 +15,29 @@ from harness import accel as accels
 from harness import arch as arches
 from harness import (
     boot,
+    boots,
+    disk,
     image,
     initramfs,
+    initrd,
     kconfig,
     lane,
     scenario,
+    selection,
     series,
     tree,
 )
 from harness import build as builds
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import (
+    BootPlan,
     BootSpec,
-    Console,
     Initramfs,
     Job,
     Kconfig,
     Kernel,
     Scenario,
     Series,
-    Transcript,
     Tree,
     Verdict,
 )
@@ -109,7 +112,7 @@ class Pipeline:
             profile=self.job.profile,
             arch=self.arch,
             flavors=self.job.flavors,
-            scenario=self.scenario.kconfig,
+            scenario=selection.kconfig(self.scenario, selection.boots(self.scenario, self.flows)),
             extra=self.job.kconfig,
             search=self.settings.kconfigs,
         )
@@ -159,14 +162,12 @@ class Pipeline:
         name = self.job.scenario
         if name is None and self.job.kernel is None:
             name = self.series.scenario or (None if self.series.patches else self.settings.scenario)
-        found = scenario.load(name or "boot", self.settings.initramfs)
-        has_series = self.job.kernel is None and bool(self.series.patches)
-        return found if has_series else scenario.without_series(found)
+        return scenario.load(name or "boot", self.settings.initramfs)
 
     @cached_property
     def flows(self) -> tuple[str, ...]:
-        """The flows of this boot."""
-        return scenario.select_flows(self.scenario, self.job.flows)
+        """The flows to run."""
+        return selection.flows(self.scenario, self.job.flows)
 
     @cached_property
     def initramfs(self) -> Initramfs:
@@ -186,82 +187,85 @@ class Pipeline:
     @cached_property
     def variant(self) -> str:
         """The column of expectations, by the facts of the job alone."""
-        return self.job.expect or scenario.select_variant(
-            self.scenario, cmdline=self.job.cmdline, version=image.version_of(self.kernel.release)
+        if self.job.expect:
+            return self.job.expect
+        facts = selection.Facts(
+            cmdline=self.job.cmdline,
+            version=image.version_of(self.kernel.release),
+            has_series=None if self.job.kernel else bool(self.series.patches),
+            flavors=self.job.flavors,
         )
+        return selection.variant(self.scenario, facts)
 
     @cached_property
-    def spec(self) -> BootSpec:
-        """What QEMU is given."""
+    def subject(self) -> boots.Subject:
+        """What all boots share."""
+        return boots.Subject(
+            job=self.job,
+            arch=self.arch,
+            kernel=self.kernel,
+            scenario=self.scenario,
+            variant=self.variant,
+            accel=self.accel,
+            store=self.store,
+        )
+
+    def spec_of(self, plan: BootPlan, nonce: str) -> BootSpec:
+        """Return what QEMU is given for a boot."""
         return BootSpec(
             arch=self.arch.name,
             kernel=self.kernel,
-            initramfs=self.initramfs,
-            cmdline=boot.kernel_cmdline(
-                self.arch,
-                self.job.cmdline,
-                nonce=self.nonce,
-                flows=self.flows,
-                flavors=self.job.flavors,
-            ),
-            nonce=self.nonce,
-            deadline_s=self.job.timeout_s or boot.default_deadline(self.accel),
-            memory_mib=self.job.memory_mib,
+            initramfs=self._initramfs_of(plan),
+            cmdline=boots.cmdline_of(self.subject, plan, nonce),
+            nonce=nonce,
+            deadline_s=self.job.timeout_s or plan.timeout_s or boot.default_deadline(self.accel),
+            memory_mib=max(self.job.memory_mib, plan.memory_mib or 0),
+            disk=disk.build(self.initramfs, plan.disk, store=self.store) if plan.disk else None,
+            cpus=plan.cpus,
         )
 
     @cached_property
-    def transcript(self) -> Transcript:
-        """Everything the boot produced."""
-        spec = self.spec
+    def batch(self) -> boots.Batch:
+        """The boots, made and judged."""
+        wanted = selection.boots(self.scenario, self.flows)
+        plans = selection.for_variant(self.scenario, wanted, self.variant)
+        nonces = [self.nonce, *(secrets.token_hex(4) for _ in plans[1:])]
+        asked = [(p, self.spec_of(p, nonce)) for p, nonce in zip(plans, nonces, strict=True)]
+        subject = self.subject
         with self.stages.timed("boot", key=self.nonce) as stage:
-            transcript = boot.boot(
-                spec,
-                self.arch,
-                store=self.store,
-                accel=self.accel,
-                on_output=self._on_output,
-                meanwhile=_get_ready_to_judge,
-            )
-            stage.why = f"ended by {transcript.ended.value}"
-        return transcript
-
-    @cached_property
-    def console(self) -> Console:
-        """What the console says."""
-        from harness import console  # noqa: PLC0415 - see _get_ready_to_judge
-
-        return console.parse(self.transcript.console, self.nonce)
+            batch = boots.make(subject, asked, on_output=self._on_output)
+            if len(asked) == 1:
+                stage.why = f"ended by {batch.done[0].transcript.ended.value}"
+            else:
+                stage.why = f"{len(batch.done)} of {len(asked)} boots"
+        return batch
 
     @cached_property
     def verdict(self) -> Verdict:
         """What it comes to. Subject's and host's faults raise."""
         # What is wrong with the question is said before minutes are spent on it.
-        scenario.check_variant(self.scenario, self.job.expect)
-        flows, _ = self.flows, self.accel
-        transcript = self.transcript
-        from harness import verdict  # noqa: PLC0415 - see _get_ready_to_judge
+        selection.check_variant(self.scenario, self.job.expect)
+        _, _ = self.flows, self.accel
+        batch = self.batch
+        from harness import verdict  # noqa: PLC0415 - `boots` has imported it while a guest ran
 
-        return verdict.judge(
-            job_cmdline=self.job.cmdline,
-            full_cmdline=self.spec.cmdline,
-            nonce=self.nonce,
-            kernel=self.kernel,
-            scenario=self.scenario,
-            variant=self.variant,
-            flows=flows,
-            transcript=transcript,
-            console=self.console,
-        )
+        return verdict.combine(batch.done, left_out=batch.left_out)
+
+    def _initramfs_of(self, plan: BootPlan) -> Initramfs | None:
+        if not plan.has_initramfs:
+            return None
+        if plan.initrd:
+            return self.stages.run(
+                "initrd",
+                lambda: initrd.build(self.scenario, plan.initrd or "", store=self.store),
+                detail=lambda _made: plan.initrd or "",
+            )
+        if plan.ballast_mib:
+            return initramfs.with_ballast(self.initramfs, plan.ballast_mib, store=self.store)
+        return self.initramfs
 
     def _checkout(self) -> AbstractContextManager[Path]:
         return lane.checkout(self.tree, store=self.store)
-
-
-def _get_ready_to_judge() -> None:
-    """Import what a verdict needs while the guest boots: on an idle CPU it costs no time."""
-    from harness import splats, verdict  # noqa: F401, PLC0415
-
-    splats.load_rules()
 
 
 def _patches_word(applied: Tree) -> str:

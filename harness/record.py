@@ -4,12 +4,14 @@ import os
 import platform
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from harness import __version__, boot, proc, result, runs
-from harness.job import Job, Transcript, Verdict
+from harness.errors import Outcome
+from harness.job import Booted, Check, Job, Transcript, Verdict
 from harness.pipeline import Pipeline, verdict_of
 from harness.toolchain import toolchain_id
 
@@ -46,7 +48,8 @@ def _publish(
     started: str,
     out: Path | None,
 ) -> Run:
-    seen = pipeline.console if "console" in vars(pipeline) else None
+    booted = pipeline.batch.done if "batch" in vars(pipeline) else ()
+    deciding = _deciding(booted)
     files = _files(pipeline, build_log)
     found = result.RunResult(
         id=runs.new_id(pipeline.nonce),
@@ -65,19 +68,18 @@ def _publish(
             )
             for s in pipeline.stages.done
         ],
-        observations={o.name: o.value for o in (seen.observations if seen else ())},
-        expectations=[
-            result.ExpectationResult(
-                name=c.name, expected=c.expected, observed=c.observed, ok=c.ok, claim=c.claim
-            )
-            for c in verdict.checks
-        ],
+        observations={o.name: o.value for b in booted for o in b.console.observations},
+        expectations=[_expectation(check) for check in verdict.checks],
         unexpected=list(verdict.unexpected),
         splats=[
-            result.SplatResult(kind=s.kind, title=s.title, frames=list(s.frames), line=s.line)
-            for s in (seen.splats if seen else ())
+            result.SplatResult(
+                boot=b.plan.name, kind=s.kind, title=s.title, frames=list(s.frames), line=s.line
+            )
+            for b in booted
+            for s in b.console.splats
         ],
-        boot=_boot(pipeline.transcript) if "transcript" in vars(pipeline) else None,
+        boot=_boot(deciding.transcript) if deciding else None,
+        boots=[_summary(b, files.of_boots[b.plan.name]) for b in booted],
         host=_host(pipeline),
         repro=command_of(pipeline.job),
         files=files.names,
@@ -86,20 +88,52 @@ def _publish(
     return Run(result=found, folder=folder)
 
 
+def _deciding(booted: Sequence[Booted]) -> Booted | None:
+    bad = (b for b in booted if b.verdict.outcome is not Outcome.PASS)
+    return next(bad, booted[0] if booted else None)
+
+
 class _Files:
-    """What goes into the run's folder: `names` says which file is what."""
+    """What goes into the run's folder: `names` says which file is what.
+
+    The files of a single boot are at the top. Those of several are in a folder each; `names`
+    has those of the boot that decided.
+    """
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.texts: dict[str, bytes] = {}
         self.links: dict[str, Path] = {}
-
-    def keep(self, what: str, name: str, data: bytes) -> None:
-        self.texts[name], self.names[what] = data, name
+        self.of_boots: dict[str, dict[str, str]] = {}
 
     def link(self, what: str, name: str, source: Path | None) -> None:
         if source is not None:
             self.links[name], self.names[what] = source, name
+
+    def add_boot(self, booted: Booted, folder: str) -> None:
+        """Keep what is to be known of a boot, and the script that repeats it."""
+        transcript, spec = booted.transcript, booted.spec
+        own: dict[str, str] = {}
+        script_names = {str(spec.kernel.image): "../" * folder.count("/") + spec.kernel.image.name}
+
+        def keep(what: str, name: str, data: bytes) -> None:
+            self.texts[folder + name], own[what] = data, folder + name
+
+        def link(what: str, name: str, source: Path) -> None:
+            self.links[folder + name], own[what] = source, folder + name
+            script_names[str(source)] = name
+
+        keep("console", "console.log", transcript.console)
+        keep("qmp", "qmp.jsonl", _qmp_lines(transcript))
+        if spec.initramfs:
+            link("initramfs", "initramfs.cpio", spec.initramfs.path)
+        if spec.disk:
+            link("disk", "disk.img", spec.disk)
+        script = boot.repro_script(transcript.argv, names=script_names)
+        keep("repro", "repro.sh", script.encode())
+        if transcript.cpu_state:
+            keep("registers", "registers.txt", transcript.cpu_state.encode())
+        self.of_boots[booted.plan.name] = own
 
 
 def _files(pipeline: Pipeline, build_log: str | None) -> _Files:
@@ -112,17 +146,12 @@ def _files(pipeline: Pipeline, build_log: str | None) -> _Files:
         files.link("build_log", "build.log", kernel.log)
     elif build_log:
         files.link("build_log", "build.log", Path(build_log))
-    if "transcript" in have:
-        transcript = pipeline.transcript
-        files.keep("console", "console.log", transcript.console)
-        files.keep("qmp", "qmp.jsonl", _qmp_lines(transcript))
-        files.link("initramfs", "initramfs.cpio", pipeline.initramfs.path)
-        script = boot.repro_script(
-            transcript.argv, kernel=pipeline.kernel.image.name, initrd="initramfs.cpio"
-        )
-        files.keep("repro", "repro.sh", script.encode())
-        if transcript.cpu_state:
-            files.keep("registers", "registers.txt", transcript.cpu_state.encode())
+    booted = pipeline.batch.done if "batch" in have else ()
+    for one in booted:
+        files.add_boot(one, "" if len(booted) == 1 else f"boots/{one.plan.name}/")
+    deciding = _deciding(booted)
+    if deciding:
+        files.names |= files.of_boots[deciding.plan.name]
     return files
 
 
@@ -157,6 +186,7 @@ def command_of(job: Job) -> str:
 def _job(pipeline: Pipeline) -> result.JobResult:
     job, have = pipeline.job, vars(pipeline)
     tree = pipeline.tree if "tree" in have else None
+    deciding = _deciding(pipeline.batch.done) if "batch" in have else None
     return result.JobResult(
         series=pipeline.series.name if "series" in have else job.series,
         patches=[
@@ -179,7 +209,19 @@ def _job(pipeline: Pipeline) -> result.JobResult:
         cmdline=job.cmdline,
         variant=pipeline.variant if "variant" in have else job.expect or "",
         memory_mib=job.memory_mib,
-        deadline_s=pipeline.spec.deadline_s if "spec" in have else job.timeout_s or 0.0,
+        deadline_s=deciding.spec.deadline_s if deciding else job.timeout_s or 0.0,
+    )
+
+
+def _expectation(check: Check) -> result.ExpectationResult:
+    return result.ExpectationResult(
+        name=check.name,
+        expected=check.expected,
+        observed=check.observed,
+        ok=check.ok,
+        claim=check.claim,
+        promised=check.promised,
+        finding=check.is_finding,
     )
 
 
@@ -197,6 +239,20 @@ def _boot(transcript: Transcript) -> result.BootResult:
     )
 
 
+def _summary(booted: Booted, files: dict[str, str]) -> result.BootSummary:
+    return result.BootSummary(
+        name=booted.plan.name,
+        flows=list(booted.plan.flows),
+        cmdline=booted.spec.cmdline,
+        variant=booted.variant,
+        outcome=booted.verdict.outcome,
+        reason=booted.verdict.reason,
+        ended=booted.transcript.ended,
+        seconds=round(booted.transcript.seconds, 3),
+        files=files,
+    )
+
+
 def _qmp_lines(transcript: Transcript) -> bytes:
     return b"".join(
         b'{"event": %s, "data": %s, "seconds": %.3f}\n'
@@ -209,7 +265,7 @@ def _host(pipeline: Pipeline) -> result.HostResult:
     tools = {}
     if "toolchain" in vars(pipeline):
         tools["toolchain"] = pipeline.toolchain.identity
-    if "transcript" in vars(pipeline):
+    if "batch" in vars(pipeline):
         tools["qemu"] = toolchain_id(proc.which(pipeline.arch.qemu), pipeline.store)
     return result.HostResult(
         harness=__version__,

@@ -28,6 +28,7 @@ def text(result: RunResult, folder: Path, *, style: Style = plain, is_full: bool
     lines += _subject(result)
     if is_full:
         lines += _stages(result)
+        lines += _boots(result, style)
     lines += _expectations(result, style, is_full=is_full)
     if is_full:
         lines += _others(result)
@@ -48,7 +49,9 @@ def _subject(result: RunResult) -> list[str]:
     rows.append(("scenario", f"{job.scenario} ({', '.join(job.flows)}), judged as {job.variant}"))
     if job.cmdline:
         rows.append(("cmdline", job.cmdline))
-    if result.boot:
+    if len(result.boots) > 1:
+        rows.append(("boots", f"{len(result.boots)}, {sum(b.seconds for b in result.boots):.2f} s"))
+    elif result.boot:
         rows.append(
             (
                 "boot",
@@ -76,22 +79,39 @@ def _stages(result: RunResult) -> list[str]:
     return ["", "stages", *_columns(rows)]
 
 
+def _boots(result: RunResult, style: Style) -> list[str]:
+    if len(result.boots) < 2:  # noqa: PLR2004 - the only one has been told
+        return []
+    lines = ["", "boots"]
+    width = max(len(boot.name) for boot in result.boots)
+    for boot in result.boots:
+        passed = boot.outcome is Outcome.PASS
+        word = style(f"{boot.outcome.value:12}", "dim" if passed else "bad")
+        more = f" + {', '.join(boot.flows[1:])}" if boot.flows[1:] else ""
+        lines.append(f"  {boot.name:{width}}  {word}{boot.seconds:6.2f} s  {boot.variant}{more}")
+    return lines
+
+
 def _expectations(result: RunResult, style: Style, *, is_full: bool) -> list[str]:
     rows = result.expectations
     if not rows:
         return []
     missed = [row for row in rows if not row.ok]
-    lines = ["", f"expectations: {len(rows) - len(missed)} of {len(rows)} as expected"]
-    shown = rows if is_full else missed
+    findings = [row for row in rows if row.finding]
+    count = f"expectations: {len(rows) - len(missed)} of {len(rows)} as expected"
+    lines = ["", count + (f", {len(findings)} not as promised" if findings else "")]
+    shown = rows if is_full else [*missed, *findings]
     if not shown:
         return lines
     name = max(len(row.name) for row in shown)
     expected = max(8, *(len(row.expected) for row in shown))
     lines.append(f"     {'':{name}}  {'expected':{expected}}  observed")
     for row in shown:
-        mark = style("ok", "dim") if row.ok else style(" !", "bad")
-        lines.append(f"  {mark} {row.name:{name}}  {row.expected:{expected}}  {_seen(row)}")
-        if not row.ok:
+        mark = style("≠", "bold") if row.finding else " " if row.ok else style("!", "bad")
+        lines.append(f"   {mark} {row.name:{name}}  {row.expected:{expected}}  {_seen(row)}")
+        if row.finding:
+            lines.append(style(f"      promised {row.promised}: {row.claim}", "dim"))
+        elif not row.ok:
             lines.append(style(f"      {row.claim}", "dim"))
     return lines
 

@@ -59,17 +59,24 @@ class StageResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExpectationResult(msgspec.Struct, frozen=True, kw_only=True):
-    """An expectation beside what was observed (null: nobody observed it)."""
+    """An expectation beside what was observed (null: nobody observed it).
+
+    A finding is as expected and not as `promised`: the kernel is known not to keep the claim.
+    """
 
     name: str
     expected: str
     observed: str | None
     ok: bool
     claim: str
+    promised: str | None = None
+    finding: bool = False
 
 
 class SplatResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel report; `line` is where it starts in console.log, from 1."""
+    """A kernel report; `line` is where it starts in the console.log of `boot`, from 1."""
+
+    boot: str = ""
 
     kind: str
     title: str
@@ -94,6 +101,20 @@ class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     accel: str
     qmp: list[QmpResult]
     argv: list[str]
+
+
+class BootSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the run's boots: what it was for and what came of it. `files` are its own."""
+
+    name: str
+    flows: list[str]
+    cmdline: str
+    variant: str
+    outcome: Outcome
+    reason: str
+    ended: EndReason
+    seconds: float
+    files: dict[str, str]
 
 
 class HostResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +143,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     unexpected: list[str]
     splats: list[SplatResult]
     boot: BootResult | None
+    """The boot that the verdict is about: the first that is no pass, or the first."""
+    boots: list[BootSummary]
     host: HostResult
     repro: str
     files: dict[str, str]

@@ -28,8 +28,9 @@ def publish(
 ) -> Path:
     """Write the run's folder and give its path; a reader sees all of it or nothing.
 
-    `texts` are files by name, `links` files of the cache to keep beside them (hard links where
-    the disk allows, so they cost nothing and outlive `gc`). `top` is the folder of runs.
+    `texts` are files by name, in subfolders too; `links` files of the cache to keep beside them
+    (hard links where the disk allows, so they cost nothing and outlive `gc`). `top` is the
+    folder of runs.
 
     Raises:
         HostError: the folder cannot be written.
@@ -39,10 +40,12 @@ def publish(
     try:
         scratch.mkdir(parents=True)
         for name, data in texts.items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             (scratch / name).write_bytes(data)
             if name.endswith(".sh"):
                 (scratch / name).chmod(0o755)
         for name, source in links.items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             _link(source, scratch / name)
         (scratch / RESULT).write_bytes(encode(result))
         final = top / result.id

@@ -6,13 +6,12 @@ Only `load` reads files. Judges nothing, compiles nothing; the form is in `scena
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-import msgspec
-
-from harness import params, scenario_file, strict_toml
+from harness import scenario_file, strict_toml
 from harness.errors import UsageError
 from harness.job import Expectation, Scenario
-from harness.scenario_file import ALL, ANY, OWN_KEYS, ExpectFile, ScenarioFile, nearest
+from harness.scenario_file import ANY, OWN_KEYS, ExpectFile, ScenarioFile, nearest
 
 SCENARIO_FILE = "scenario.toml"
 EXPECT_FILE = "expect.toml"
@@ -67,88 +66,33 @@ def build(
         default_flows=flows if told.default is None else tuple(told.default),
         variants=variants,
         expectations=parse_expectations(
-            table or "", where=folder / EXPECT_FILE, flows=flows, columns=columns
+            table or "",
+            where=folder / EXPECT_FILE,
+            flows=flows,
+            columns=columns,
+            likes=scenario_file.check_likes(told, where),
         )
         if has_table
         else (),
+        boots=scenario_file.check_boots(told, columns, where),
         kconfig=scenario_file.check_kconfig(told, where),
-        require_log=scenario_file.check_log_lines(told.require_log, columns, where, "require-log"),
-        forbid_log=scenario_file.check_log_lines(told.forbid_log, columns, where, "forbid-log"),
+        log_observations=scenario_file.check_log_lines(told, where),
         allow_splats=scenario_file.check_allowed(told, where),
         needs_ktap=told.expectations == "ktap",
     )
 
 
-def select_variant(scenario: Scenario, *, cmdline: str, version: tuple[int, int] | None) -> str:
-    """Return the column to judge by, from the facts of the job alone.
-
-    `cmdline` is the job's own part of the command line, `version` that of the kernel, None if it
-    cannot be told (no `since` holds then).
-
-    Raises:
-        UsageError: no variant holds.
-    """
-    given = set(map(params.normal, params.parameters(cmdline)))
-    for rule in scenario.variants:
-        has_option = rule.option is None or params.normal(rule.option) in given
-        is_new = rule.since is None or (version is not None and version >= rule.since)
-        if has_option and is_new:
-            return rule.name
-    raise UsageError(
-        f"no variant of scenario {scenario.name} holds for this job",
-        hint=f"name one with --expect, or end {SCENARIO_FILE} with one that needs nothing",
-    )
-
-
-def without_series(scenario: Scenario) -> Scenario:
-    """Return the scenario less what it expects only of a kernel that has the series."""
-    kept = []
-    for row in scenario.expectations:
-        values = tuple(pair for pair in row.values if pair[0] != row.series_only)
-        kept.append(msgspec.structs.replace(row, values=values))
-    return msgspec.structs.replace(scenario, expectations=tuple(kept))
-
-
-def check_variant(scenario: Scenario, name: str | None) -> None:
-    """Check that a column the user asks for exists. None is no question.
-
-    Raises:
-        UsageError: it does not.
-    """
-    columns = tuple(dict.fromkeys(rule.name for rule in scenario.variants))
-    if name is not None and name not in columns:
-        raise UsageError(
-            f"scenario {scenario.name} has no variant {name!r}{nearest(name, columns)}",
-            hint=f"its variants: {', '.join(columns)}",
-        )
-
-
-def select_flows(scenario: Scenario, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the flows to run, in the order given: none named, the default; `all`, every one.
-
-    Raises:
-        UsageError: a name is no flow of the scenario.
-    """
-    if not names:
-        return scenario.default_flows
-    wanted: list[str] = []
-    for flow in (flow for name in names for flow in name.split(",")):
-        if flow == ALL:
-            wanted += scenario.flows
-            continue
-        if flow not in scenario.flows:
-            raise UsageError(
-                f"scenario {scenario.name} has no flow {flow!r}{nearest(flow, scenario.flows)}",
-                hint=f"its flows: {', '.join(scenario.flows)}",
-            )
-        wanted.append(flow)
-    return tuple(dict.fromkeys(wanted))
-
-
 def parse_expectations(
-    text: str, *, where: Path, flows: Sequence[str], columns: Sequence[str]
+    text: str,
+    *,
+    where: Path,
+    flows: Sequence[str],
+    columns: Sequence[str],
+    likes: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Expectation, ...]:
     """Read the text of expect.toml; `where` is the file's name for messages.
+
+    `likes` gives the column whose values hold for another one where a row has none for that.
 
     Raises:
         UsageError: bad TOML (with the line), or a row that cannot mean what it says.
@@ -162,7 +106,9 @@ def parse_expectations(
     found: dict[str, int] = {}
     expectations = []
     for number, row in enumerate(rows, 1):
-        expectation = _Row(row, f"{where}: [[expect]] number {number}", flows, columns).read()
+        expectation = _Row(
+            row, f"{where}: [[expect]] number {number}", flows, columns, likes
+        ).read()
         earlier = found.setdefault(expectation.observe, number)
         if earlier != number:
             raise UsageError(
@@ -178,42 +124,59 @@ def parse_expectations(
 class _Row:
     """One [[expect]] and what it may refer to; `where` begins its error messages."""
 
-    row: dict[str, str | int]
+    row: Mapping[str, str | int | dict[str, str | int]]
     where: str
     flows: Sequence[str]
     columns: Sequence[str]
+    likes: Mapping[str, str]
 
     def read(self) -> Expectation:
         observe = self._text("observe")
-        values = {key: str(self.row[key]) for key in self.row if key not in OWN_KEYS}
-        for key in values:
+        values = self._values(
+            observe, {key: self.row[key] for key in self.row if key not in OWN_KEYS}
+        )
+        if not values:
+            raise UsageError(
+                f"{self.where} ({observe}): expects nothing",
+                hint=f"give a value for a variant: {', '.join(self.columns)}",
+            )
+        promised = self.row.get("promised", {})
+        if not isinstance(promised, dict):
+            raise UsageError(
+                f"{self.where} ({observe}): promised = {promised!r} is no table",
+                hint=f'expected promised = {{ {self.columns[0]} = "…" }}',
+            )
+        return Expectation(
+            observe=observe,
+            claim=self._text("claim"),
+            values=values,
+            flow=self._flow(observe),
+            promises=self._values(observe, promised),
+        )
+
+    def _values(
+        self, observe: str, given: Mapping[str, str | int | dict[str, str | int]]
+    ) -> tuple[tuple[str, str], ...]:
+        """Return a value for each column that has one, by itself or by the one it is like."""
+        for key, value in given.items():
             if key not in self.columns:
                 raise UsageError(
                     f"{self.where} ({observe}): {key!r} is no variant"
                     f"{nearest(key, (*self.columns, *OWN_KEYS))}",
                     hint=f"the variants of {SCENARIO_FILE}: {', '.join(self.columns)}",
                 )
-        if not values:
-            raise UsageError(
-                f"{self.where} ({observe}): expects nothing",
-                hint=f"give a value for a variant: {', '.join(self.columns)}",
-            )
-        return Expectation(
-            observe=observe,
-            claim=self._text("claim"),
-            values=tuple(values.items()),
-            flow=self._flow(observe),
-            series_only=self._series_only(observe, values),
-        )
-
-    def _series_only(self, observe: str, values: Mapping[str, str]) -> str | None:
-        column = self.row.get("series-only")
-        if column is None or column in values:
-            return None if column is None else str(column)
-        raise UsageError(
-            f"{self.where} ({observe}): series-only names {column!r}, for which it has no value",
-            hint=f"it has values for {', '.join(values)}",
-        )
+            if isinstance(value, dict):
+                raise UsageError(
+                    f"{self.where} ({observe}): {key} is a table, not a string or a number"
+                )
+        found = []
+        for column in self.columns:
+            source: str | None = column
+            while source is not None and source not in given:
+                source = self.likes.get(source)
+            if source is not None:
+                found.append((column, str(given[source])))
+        return tuple(found)
 
     def _text(self, key: str) -> str:
         text = self.row.get(key)

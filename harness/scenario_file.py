@@ -7,17 +7,17 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from harness.errors import UsageError
-from harness.job import VariantRule
+from harness.job import BootPlan, LogObservation, VariantRule
 
 ANY = "*"
 ALL = "all"
 """What --flow calls all flows, so no flow can be called so."""
-OWN_KEYS = ("observe", "claim", "flow", "series-only")
+OWN_KEYS = ("observe", "claim", "flow", "promised")
 """Keys of an [[expect]] that are no variant's."""
 
 _ONLY_VARIANT = VariantRule(name="default")
@@ -38,15 +38,40 @@ class Variant(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The job's command line has this word, just so: `x` is not `x=1`, but `-` is `_`."""
     since: str | None = None
     """Kernel version, "7.0", from which on it holds."""
+    series: bool | None = None
+    """Whether the job applies a series; see `VariantRule`."""
+    flavor: str | None = None
+    """The job's kconfig has this flavor."""
+    like: str | None = None
+    """A variant whose values hold here too, where a row has none of its own."""
+
+
+class Boot(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="kebab"):
+    """`[[boot]]`: flows that share a boot, and what that boot has of its own; see `BootPlan`."""
+
+    flows: list[str]
+    cmdline: str = ""
+    own_cmdline: bool = False
+    disk: Literal["ext4", "squashfs"] | None = None
+    initramfs: bool = True
+    initrd: str | None = None
+    kconfig: list[str] = []
+    ballast_mib: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
+    memory_mib: Annotated[int, msgspec.Meta(ge=16)] | None = None
+    cpus: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
+    timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    variant: str | None = None
+    only_in: list[str] = []
+    observe: list[Literal["unknown-parameters", "panic"]] = []
 
 
 class LogLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[[require-log]]`, `[[forbid-log]]`: what a kernel line contains that must (not) be there."""
+    """`[[observe-log]]`: whether the kernel says this, `yes` or `no`, is an observation."""
 
-    variant: str
-    """A column of expect.toml, or "*" for all."""
+    observe: str
+    """`flow.name`, or `*.name` for every boot, where it is named after the boot's first flow."""
     text: str
-    claim: str
+    """What the line contains."""
 
 
 class AllowedSplat(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -74,23 +99,27 @@ class ScenarioFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rena
     flows come to their end."""
     variant: list[Variant] = []
     """Default: one column, named `default`."""
-    require_log: list[LogLine] = []
-    forbid_log: list[LogLine] = []
+    boot: list[Boot] = []
+    """Default: each flow has a boot to itself."""
+    observe_log: list[LogLine] = []
     allow_splats: list[AllowedSplat] = []
 
 
 class ExpectFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """expect.toml: `[[expect]]` rows of strings, or whole numbers for values.
 
-    observe (required)  the observation, unique in the file
+    observe (required)  the observation, unique in the file; `*.name` is one that every boot
+                        makes, named after its first flow
     claim (required)    where it is said that it should be so
     flow                the flow that makes it; default: the part before the dot, if that is a
                         flow; "*": whichever runs
-    VARIANT             the value in that column; a column that is left out judges nothing
-    series-only         a column whose value holds only if the job applies a series
+    VARIANT             the value in that column, "*" for any; a column that is left out judges
+                        what the one it is `like` does, or nothing
+    promised            table of VARIANT = value: what the claim says, where the kernel is known
+                        to do what VARIANT's own value says; then that is a finding, no failure
     """
 
-    expect: list[dict[str, str | int]] = []
+    expect: list[dict[str, str | int | dict[str, str | int]]] = []
 
 
 def check_flows(told: ScenarioFile, where: Path) -> tuple[str, ...]:
@@ -124,19 +153,31 @@ def check_variants(told: ScenarioFile, where: Path) -> tuple[VariantRule, ...]:
                 hint='two numbers, as in since = "7.0"',
             )
         since = (int(version[1]), int(version[2])) if version else None
-        rules.append(VariantRule(name=row.name, option=row.option, since=since))
+        rules.append(
+            VariantRule(
+                name=row.name,
+                option=row.option,
+                since=since,
+                series=row.series,
+                flavor=row.flavor,
+            )
+        )
     return tuple(rules) or (_ONLY_VARIANT,)
 
 
 def check_kconfig(told: ScenarioFile, where: Path) -> tuple[str, ...]:
     """Return the Kconfig assignments."""
-    for line in told.kconfig:
+    return _check_kconfig_lines(told.kconfig, str(where))
+
+
+def _check_kconfig_lines(lines: Sequence[str], at: str) -> tuple[str, ...]:
+    for line in lines:
         if not _KCONFIG.fullmatch(line):
             raise UsageError(
-                f"{where}: kconfig holds {line!r}, expected CONFIG_NAME=value",
+                f"{at}: kconfig holds {line!r}, expected CONFIG_NAME=value",
                 hint='to turn a symbol off: "CONFIG_NAME=n"',
             )
-    return tuple(told.kconfig)
+    return tuple(lines)
 
 
 def check_allowed(told: ScenarioFile, where: Path) -> tuple[str, ...]:
@@ -153,23 +194,87 @@ def check_allowed(told: ScenarioFile, where: Path) -> tuple[str, ...]:
     return tuple(row.title for row in told.allow_splats)
 
 
-def check_log_lines(
-    rows: Iterable[LogLine], columns: Sequence[str], where: Path, table: str
-) -> tuple[tuple[str, str], ...]:
-    """Return (variant, text) of required or forbidden lines; `table` is their TOML name."""
-    pairs = []
-    for row in rows:
-        if row.variant not in (*columns, ANY):
+def check_likes(told: ScenarioFile, where: Path) -> dict[str, str]:
+    """Return the column that each column is like, of those that are like one."""
+    columns = [row.name for row in told.variant]
+    likes: dict[str, str] = {}
+    for row in told.variant:
+        if row.like is None:
+            continue
+        if row.like not in columns or row.like == row.name:
             raise UsageError(
-                f"{where}: {table} names {row.variant!r}, which is no variant"
-                f"{nearest(row.variant, columns)}",
-                hint=f'variants: {", ".join(columns)}, or "{ANY}" for all',
+                f"{where}: variant {row.name!r} is like {row.like!r}, which is no other variant"
+                f"{nearest(row.like, columns)}",
+            )
+        likes[row.name] = row.like
+    for name in likes:
+        seen = [name]
+        while (following := likes.get(seen[-1])) is not None:
+            if following in seen:
+                raise UsageError(f"{where}: variants are like each other in a circle: {seen}")
+            seen.append(following)
+    return likes
+
+
+def check_boots(told: ScenarioFile, columns: Sequence[str], where: Path) -> tuple[BootPlan, ...]:
+    """Return the boots: each with flows of the scenario, no flow in two of them."""
+    plans: list[BootPlan] = []
+    taken: dict[str, int] = {}
+    for number, row in enumerate(told.boot, 1):
+        at = f"{where}: [[boot]] number {number}"
+        if not row.flows:
+            raise UsageError(f"{at}: flows is empty", hint="a boot without a flow proves nothing")
+        for flow in row.flows:
+            if flow not in told.flows:
+                raise UsageError(f"{at}: {flow!r} is no flow{nearest(flow, told.flows)}")
+            if flow in taken:
+                raise UsageError(f"{at}: the flow {flow!r} is in number {taken[flow]} already")
+            taken[flow] = number
+        for name in (*row.only_in, *([row.variant] if row.variant else ())):
+            if name not in columns:
+                raise UsageError(f"{at}: {name!r} is no variant{nearest(name, columns)}")
+        if not row.initramfs and row.disk is None:
+            raise UsageError(f"{at}: neither an initramfs nor a disk", hint="give it one of them")
+        if row.initrd and not (where.parent / "initrds" / row.initrd).is_file():
+            raise UsageError(f"{at}: there is no {where.parent / 'initrds' / row.initrd}")
+        _check_kconfig_lines(row.kconfig, at)
+        plans.append(
+            BootPlan(
+                flows=tuple(row.flows),
+                cmdline=row.cmdline,
+                has_own_cmdline=row.own_cmdline,
+                disk=row.disk,
+                has_initramfs=row.initramfs,
+                initrd=row.initrd,
+                kconfig=tuple(row.kconfig),
+                ballast_mib=row.ballast_mib,
+                memory_mib=row.memory_mib,
+                cpus=row.cpus,
+                timeout_s=row.timeout_s,
+                variant=row.variant,
+                only_in=tuple(row.only_in),
+                observe=tuple(row.observe),
+            )
+        )
+    return tuple(plans)
+
+
+def check_log_lines(told: ScenarioFile, where: Path) -> tuple[LogObservation, ...]:
+    """Return the lines of the kernel's to look for."""
+    found = []
+    for row in told.observe_log:
+        flow, _, name = row.observe.partition(".")
+        if not name or flow not in (*told.flows, ANY):
+            raise UsageError(
+                f"{where}: observe-log has {row.observe!r}, expected FLOW.NAME"
+                f"{nearest(flow, told.flows)}",
+                hint=f'flows: {", ".join(told.flows)}, or "{ANY}" for every boot',
             )
         # An empty text is on every line.
         if not row.text.strip():
-            raise UsageError(f"{where}: {table} has an empty text")
-        pairs.append((row.variant, row.text))
-    return tuple(pairs)
+            raise UsageError(f"{where}: observe-log {row.observe!r} has an empty text")
+        found.append(LogObservation(observe=row.observe, text=row.text, flow=flow))
+    return tuple(found)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

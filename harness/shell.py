@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from harness import boot, log, proc
+from harness import boot, log, proc, selection
 from harness.job import Kernel
 from harness.pipeline import Pipeline
 
@@ -38,7 +38,8 @@ def argv_of(pipeline: Pipeline, *, on_host_root: bool) -> list[str]:
     """Return the command that gives the prompt, on this process's own terminal."""
     if on_host_root:
         return _virtme(pipeline)
-    argv = boot.compose(pipeline.spec, pipeline.arch, pipeline.accel)
+    plan = selection.boots(pipeline.scenario, pipeline.flows)[0]
+    argv = boot.compose(pipeline.spec_of(plan, pipeline.nonce), pipeline.arch, pipeline.accel)
     # A person's Ctrl-C is for the guest; Ctrl-A X ends QEMU all the same.
     argv[argv.index("stdio,id=console")] = "stdio,id=console,mux=on,signal=off"
     return [*argv, "-mon", "chardev=console,mode=readline"]

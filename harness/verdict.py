@@ -5,10 +5,12 @@ It passes on positive proof only: whatever is missing, doubtful or late is a cau
 
 from collections.abc import Sequence
 
-from harness import aftermath, causes
+from harness import aftermath, causes, logwatch
 from harness.errors import Outcome
 from harness.evidence import NOWHERE, Cause, quote, short
 from harness.job import (
+    Booted,
+    BootPlan,
     Check,
     Console,
     EndReason,
@@ -18,60 +20,100 @@ from harness.job import (
     Transcript,
     Verdict,
 )
+from harness.scenario_file import ANY
 
 GUEST_STATUS_OK = aftermath.GUEST_STATUS_OK
 
-_ANY_FLOW = "*"
 # An oops and the panic that it ends in are one story; a log full of warnings need not be told.
 _MAX_MORE = 3
 
 
 def judge(
     *,
-    job_cmdline: str,
+    words: str,
     full_cmdline: str,
     nonce: str,
     kernel: Kernel,
     scenario: Scenario,
+    plan: BootPlan,
     variant: str,
-    flows: tuple[str, ...],
     transcript: Transcript,
     console: Console,
 ) -> Verdict:
     """Judge one boot.
 
-    `job_cmdline` is the part of `full_cmdline` that the job gives; `console` is that of
-    `transcript`, parsed with `nonce`; `variant` is the column of expectations, chosen from the
-    facts of the job. Of several causes against a pass the first on the console counts; what no
-    line shows (an expectation nobody observed, how the guest ended) comes after them.
+    `words` is the part of `full_cmdline` that the job and the boot's plan give; `console` is that
+    of `transcript`, parsed with `nonce`, with the host's own observations; `variant` is the column
+    of expectations, chosen from the facts of the job. Of several causes against a pass the first
+    on the console counts; what no line shows (an expectation nobody observed, how the guest
+    ended) comes after them.
     """
-    expected = _checks(scenario, variant, flows, console.observations)
-    names = {check.name for check in expected}
-    unexpected = tuple(
-        dict.fromkeys(seen.name for seen in console.observations if seen.name not in names)
+    expected = _checks(scenario, variant, plan, console.observations)
+    tested = frozenset(plan.observe)
+    # A panic that is the thing under test is an end like another, and the table judges it.
+    has_panicked = logwatch.PANIC in tested and any(
+        splat.outcome is Outcome.PANIC for splat in console.splats
     )
     if transcript.ended is EndReason.QEMU_FAILED:
         found = [_qemu_failed(transcript)]
     else:
+        is_proof_due = not has_panicked and _needs_records(scenario, console)
         found = [
-            *_outside(console, transcript),
+            *(() if has_panicked else _outside(console, transcript)),
             *causes.restarts(console),
             *causes.wrong_kernel(console, kernel),
             *causes.wrong_cmdline(console, full_cmdline),
-            *causes.unknown_parameters(console, job_cmdline),
-            *causes.splats(console, scenario.allow_splats),
+            *causes.unknown_parameters(
+                console, "" if logwatch.UNKNOWN_PARAMETERS in tested else words
+            ),
+            *causes.splats(console, scenario.allow_splats, is_panic_tested=has_panicked),
             *causes.faults(console),
-            *causes.protocol(console, flows),
-            *(causes.unproved(console, nonce=nonce) if _needs_records(scenario, console) else ()),
+            *causes.protocol(console, plan.flows),
+            *(causes.unproved(console, nonce=nonce) if is_proof_due else ()),
             *causes.mismatches(console, expected),
             *causes.unobserved(expected),
             *causes.ktap(console, is_proof=scenario.needs_ktap),
-            *causes.log_lines(
-                console, variant, required=scenario.require_log, forbidden=scenario.forbid_log
-            ),
             *causes.strangers(console),
         ]
-    return _conclude(console, found, checks=expected, unexpected=unexpected, variant=variant)
+    return _conclude(console, found, checks=expected, variant=variant)
+
+
+def combine(boots: Sequence[Booted], *, left_out: Sequence[BootPlan] = ()) -> Verdict:
+    """Return the verdict on a job of several boots: a pass if each is one, else by the first.
+
+    `left_out` are boots that were not made because of how an earlier one ended.
+    """
+    if len(boots) == 1 and not left_out:
+        return boots[0].verdict
+    checks = tuple(check for boot in boots for check in boot.verdict.checks)
+    unexpected = tuple(name for boot in boots for name in boot.verdict.unexpected)
+    bad = [boot for boot in boots if boot.verdict.outcome is not Outcome.PASS]
+    if not bad:
+        reason = f"{_all_hold(checks)} in {len(boots)} boots, judged as {_columns(boots)}"
+        evidence: tuple[str, ...] = ()
+    else:
+        first = bad[0].verdict
+        reason = f"boot {bad[0].plan.name}: {first.reason}"
+        more = tuple(f"then: boot {b.plan.name}: {short(b.verdict.reason)}" for b in bad[1:])
+        skipped = tuple(f"not booted after that: {plan.name}" for plan in left_out)
+        evidence = (*first.evidence, *more, *skipped)
+    return Verdict(
+        outcome=bad[0].verdict.outcome if bad else Outcome.PASS,
+        reason=reason,
+        evidence=evidence,
+        checks=checks,
+        unexpected=unexpected,
+    )
+
+
+def _columns(boots: Sequence[Booted]) -> str:
+    return ", ".join(dict.fromkeys(boot.variant for boot in boots))
+
+
+def _all_hold(checks: Sequence[Check]) -> str:
+    findings = sum(check.is_finding for check in checks)
+    broken = f", {findings} of them not what was promised," if findings else ""
+    return f"all {len(checks)} expectations{broken} hold"
 
 
 def judge_log(console: Console) -> Verdict:
@@ -97,8 +139,7 @@ def judge_log(console: Console) -> Verdict:
         ),
         *causes.strangers(console),
     ]
-    unexpected = tuple(dict.fromkeys(seen.name for seen in console.observations))
-    return _conclude(console, found, checks=(), unexpected=unexpected, variant=None)
+    return _conclude(console, found, checks=(), variant=None)
 
 
 def _outside(console: Console, transcript: Transcript) -> list[Cause]:
@@ -111,7 +152,7 @@ def _outside(console: Console, transcript: Transcript) -> list[Cause]:
 
 
 def _checks(
-    scenario: Scenario, variant: str, flows: Sequence[str], observations: Sequence[Observation]
+    scenario: Scenario, variant: str, plan: BootPlan, observations: Sequence[Observation]
 ) -> tuple[Check, ...]:
     """Hold every expectation of the flows that ran against what was observed.
 
@@ -120,17 +161,21 @@ def _checks(
     checks = []
     for expectation in scenario.expectations:
         expected = expectation.value_for(variant)
-        if expected is None or expectation.flow not in (*flows, _ANY_FLOW):
+        if expected is None or expectation.flow not in (*plan.flows, ANY):
             continue
-        seen = [o.value for o in observations if o.name == expectation.observe]
-        observed = next((value for value in seen if value != expected), seen[0] if seen else None)
+        promised = expectation.promise_for(variant)
+        name = logwatch.name_in(expectation.observe, plan)
+        seen = [o.value for o in observations if o.name == name]
+        fits = [value for value in seen if value in (expected, promised) or expected == ANY]
+        odd = [value for value in seen if value not in fits]
         checks.append(
             Check(
-                name=expectation.observe,
+                name=name,
                 expected=expected,
-                observed=observed,
-                ok=observed == expected,
+                observed=next(iter([*odd, *fits]), None),
+                ok=bool(fits) and not odd,
                 claim=expectation.claim,
+                promised=promised,
             )
         )
     return tuple(checks)
@@ -151,10 +196,11 @@ def _conclude(
     found: Sequence[Cause],
     *,
     checks: tuple[Check, ...],
-    unexpected: tuple[str, ...],
     variant: str | None,
 ) -> Verdict:
     """Return the verdict: a pass if nothing is found against it, else by the first cause."""
+    names = {check.name for check in checks}
+    seen = dict.fromkeys(observation.name for observation in console.observations)
     if not found:
         outcome, reason = Outcome.PASS, _proof(console, checks, variant)
         evidence = tuple(quote(console, record.line) for record in console.records[-1:])
@@ -169,7 +215,7 @@ def _conclude(
         reason=reason,
         evidence=evidence,
         checks=checks,
-        unexpected=unexpected,
+        unexpected=tuple(name for name in seen if name not in names),
     )
 
 
@@ -191,7 +237,7 @@ def _proof(console: Console, checks: Sequence[Check], variant: str | None) -> st
     tests = sum(result.status == "pass" for result in console.ktap)
     parts = []
     if checks:
-        parts.append(f"all {len(checks)} expectations of variant {variant} hold")
+        parts.append(f"{_all_hold(checks)} for variant {variant}")
     if tests:
         parts.append(f"{tests} KTAP test{'s' if tests > 1 else ''} passed")
     if not parts:

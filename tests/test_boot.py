@@ -349,7 +349,7 @@ def test_the_script_repeats_the_boot(tmp_path: Path, run: Boot) -> None:
     folder.mkdir()
     (folder / "it's").symlink_to(kernel)
     script = folder / "repro.sh"
-    script.write_text(boot.repro_script(transcript.argv, kernel="it's", initrd="it's"))
+    script.write_text(boot.repro_script(transcript.argv, names={kernel: "it's"}))
     done = subprocess.run(
         ["sh", script], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )

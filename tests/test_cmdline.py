@@ -6,9 +6,15 @@ from harness.errors import UsageError
 ARCH = arch.load("x86_64")
 
 
-def line(words: str = "", **options: tuple[str, ...]) -> str:
+def line(
+    words: str = "",
+    *,
+    flows: tuple[str, ...] = ("pivot", "keep"),
+    flavors: tuple[str, ...] = (),
+    has_disk: bool = False,
+) -> str:
     return cmdline.kernel_cmdline(
-        ARCH, words, nonce="n0", **{"flows": ("pivot", "keep"), **options}
+        ARCH, words, nonce="n0", flows=flows, flavors=flavors, has_disk=has_disk
     )
 
 
@@ -55,8 +61,13 @@ def test_control_characters_are_refused(bad: str) -> None:
 
 def test_the_script_is_one_option_a_line_and_quotes() -> None:
     argv = ["/usr/bin/qemu", "-m", "64M", "-kernel", "/s/k", "-no-reboot", "-append", "a 'b'"]
-    script = cmdline.repro_script(argv, kernel="vm linux", initrd="i")
+    script = cmdline.repro_script(argv, names={"/s/k": "vm linux"})
     assert (
         """\nqemu \\\n    -m 64M \\\n    -kernel 'vm linux' \\\n    -no-reboot \\\n"""
         """    -append 'a '"'"'b'"'"''\n"""
     ) in script
+
+
+def test_what_the_root_on_a_disk_is_nobody_says_for_the_kernel() -> None:
+    assert "rootfstype" not in line("root=/dev/vda", has_disk=True)
+    assert "rootfstype=tmpfs" in line("root=/dev/vda")

@@ -26,9 +26,20 @@ ORDER = (
     *("series_file", "mail", "diffpaths", "thread", "folder", "series"),
     *("tarball", "kernel_org", "debian", "source", "gitpack", "base", "clone", "apply", "tree"),
     *("lane", "kconfig_language", "kconfig_why", "kconfig", "buildlog", "build"),
-    *("cpio", "initramfs", "accel", "image", "params", "cmdline", "ending", "capture", "qmp"),
-    *("boot", "lines", "ktap", "splats", "console", "scenario_file", "scenario"),
-    *("evidence", "causes", "aftermath", "verdict", "stages", "pipeline"),
+    *("cpio", "initramfs", "initrd", "disk", "accel", "image", "params", "cmdline", "ending"),
+    *(
+        "capture",
+        "qmp",
+        "boot",
+        "lines",
+        "ktap",
+        "splats",
+        "console",
+        "scenario_file",
+        "scenario",
+        "selection",
+    ),
+    *("evidence", "logwatch", "causes", "aftermath", "verdict", "boots", "stages", "pipeline"),
     *("result", "runs", "report", "record", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
 )
@@ -42,7 +53,7 @@ ALONE = {
     "click": {"cli"},
 }
 
-PURE = ("console", "scenario", "verdict")
+PURE = ("console", "scenario", "selection", "logwatch", "verdict")
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 
 

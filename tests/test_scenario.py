@@ -6,8 +6,7 @@ import pytest
 
 from harness import scenario
 from harness.errors import UsageError
-from harness.job import Expectation, Scenario, VariantRule
-from harness.scenario_file import ScenarioFile, Variant
+from harness.job import BootPlan, Expectation, LogObservation, Scenario, VariantRule
 
 TOML = """\
 title = "mounts of the guest"
@@ -26,15 +25,18 @@ since = "7.0"
 [[variant]]
 name = "rootfs"
 
-[[require-log]]
-variant = "nullfs"
-text = "on nullfs"
-claim = "patch 3"
+[[boot]]
+flows = ["keep"]
+cmdline = "root=/dev/vda"
+disk = "ext4"
+initramfs = false
+kconfig = ["CONFIG_EXT4_FS=y"]
+only-in = ["nullfs"]
+observe = ["panic"]
 
-[[forbid-log]]
-variant = "*"
-text = "Failed to pivot"
-claim = "patch 3"
+[[observe-log]]
+observe = "*.on_nullfs"
+text = "on nullfs"
 
 [[allow-splats]]
 title = "WARNING in known_.*"
@@ -102,8 +104,18 @@ def test_folder_is_read_whole(folder: Path) -> None:
             ),
         ),
         kconfig=("CONFIG_TMPFS=y",),
-        require_log=(("nullfs", "on nullfs"),),
-        forbid_log=(("*", "Failed to pivot"),),
+        boots=(
+            BootPlan(
+                flows=("keep",),
+                cmdline="root=/dev/vda",
+                disk="ext4",
+                has_initramfs=False,
+                kconfig=("CONFIG_EXT4_FS=y",),
+                only_in=("nullfs",),
+                observe=("panic",),
+            ),
+        ),
+        log_observations=(LogObservation(observe="*.on_nullfs", text="on nullfs", flow="*"),),
         allow_splats=("WARNING in known_.*",),
     )
 
@@ -195,7 +207,7 @@ def test_search_that_finds_nothing_says_where_it_looked(tmp_path: Path) -> None:
 BAD_SCENARIO = [
     ("title = ", "titel = ", "unknown key 'titel'; did you mean 'title'?"),
     ('title = "mounts of the guest"\n', "", "missing required field `title`"),
-    ("[[require-log]]", "[[require_log]]", "unknown key 'require_log'"),
+    ("[[observe-log]]", "[[observe_log]]", "unknown key 'observe_log'"),
     ('option = "null', 'options = "null', "unknown key 'options'"),
     ('["pivot", "keep"]', "[]", "flows is empty"),
     ('["pivot", "keep"]', '["pivot", "pivot"]', "the flow 'pivot' is named twice"),
@@ -206,12 +218,33 @@ BAD_SCENARIO = [
     ('since = "7.0"', "since = 7.0", "Expected `str | null`, got `float`"),
     ('name = "rootfs"', 'name = "flow"', "a variant cannot be called 'flow'"),
     ("CONFIG_TMPFS=y", "TMPFS=y", "kconfig holds 'TMPFS=y'"),
-    ('variant = "nullfs"', 'variant = "nulfs"', "which is no variant; did you mean 'nullfs'?"),
-    ('text = "on nullfs"', 'text = " "', "require-log has an empty text"),
+    ('text = "on nullfs"', 'text = " "', "observe-log '*.on_nullfs' has an empty text"),
+    ('"*.on_nullfs"', '"pivt.on_nullfs"', "expected FLOW.NAME; did you mean 'pivot'?"),
+    ('"*.on_nullfs"', '"on_nullfs"', "observe-log has 'on_nullfs', expected FLOW.NAME"),
+    ('flows = ["keep"]', "flows = []", "[[boot]] number 1: flows is empty"),
+    ('flows = ["keep"]', 'flows = ["kep"]', "'kep' is no flow; did you mean 'keep'?"),
+    ('flows = ["keep"]', 'flows = ["keep", "keep"]', "the flow 'keep' is in number 1 already"),
+    (
+        'only-in = ["nullfs"]',
+        'only-in = ["nulfs"]',
+        "'nulfs' is no variant; did you mean 'nullfs'?",
+    ),
+    ('only-in = ["nullfs"]', 'variant = "nulfs"', "'nulfs' is no variant; did you mean 'nullfs'?"),
+    ('disk = "ext4"', "", "neither an initramfs nor a disk"),
+    ('disk = "ext4"', 'disk = "ext5"', "Invalid enum value 'ext5'"),
+    ("initramfs = false", 'initrd = "dracut"', "initrds/dracut"),
+    ("CONFIG_EXT4_FS=y", "EXT4_FS=y", "[[boot]] number 1: kconfig holds 'EXT4_FS=y'"),
+    ('observe = ["panic"]', 'observe = ["oops"]', "Invalid enum value 'oops'"),
+    (
+        'name = "rootfs"',
+        'name = "rootfs"\nlike = "nulfs"',
+        "like 'nulfs', which is no other variant",
+    ),
+    ('name = "rootfs"', 'name = "rootfs"\nlike = "rootfs"', "which is no other variant"),
     ('text = "on nullfs"\n', "", "missing required field `text`"),
     ("known_.*", "known_(", "is no regular expression"),
     ('reason = "there before the series"', 'reason = ""', "gives no reason"),
-    ('title = "WARNING in', "title = WARNING in", "not valid TOML: Invalid value (at line 28"),
+    ('title = "WARNING in', "title = WARNING in", "not valid TOML: Invalid value (at line 31"),
     ("kconfig", 'sources = ["*.S"]\nkconfig', "no file in"),
     ("kconfig", 'sources = ["../*.c"]\nkconfig', "outside of"),
     ("kconfig", 'sources = ["/etc/*.c"]\nkconfig', "outside of"),
@@ -292,103 +325,49 @@ def test_table_that_cannot_be_read_is_an_error(folder: Path) -> None:
 # --- which column, which flows --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("cmdline", "version", "variant"),
-    [
-        ("", (6, 18), "rootfs"),
-        ("nullfs_rootfs", (6, 18), "nullfs"),
-        ("quiet nullfs-rootfs debug", (6, 18), "nullfs"),
-        ("nullfs_rootfs=1", (6, 18), "rootfs"),
-        ("nullfs_rootfs=", (6, 18), "rootfs"),
-        ("nullfs_rootfsx x.nullfs_rootfs", (6, 18), "rootfs"),
-        ('x="a nullfs_rootfs b"', (6, 18), "rootfs"),
-        ("-- nullfs_rootfs", (6, 18), "rootfs"),
-        ("nullfs_rootfs -- x", (6, 18), "nullfs"),
-        ("", (7, 0), "nullfs"),
-        ("", (7, 2), "nullfs"),
-        ("", (10, 0), "nullfs"),
-        ("", (6, 99), "rootfs"),
-        ("", None, "rootfs"),
-        ("nullfs_rootfs", None, "nullfs"),
-    ],
-)
-def test_variant(folder: Path, cmdline: str, version: tuple[int, int] | None, variant: str) -> None:
-    loaded = _load(folder)
-    assert scenario.select_variant(loaded, cmdline=cmdline, version=version) == variant
+# --- what holds in a column -----------------------------------------------------------------------
+
+LIKE = """\
+[[expect]]
+observe = "pivot.id"
+claim = "c"
+old = "1"
+other = "*"
+promised = { old = "0" }
+"""
 
 
-def test_option_with_a_value_is_that_value(folder: Path) -> None:
-    _change(folder / "scenario.toml", '"nullfs_rootfs"', '"root-fs=a-b"')
-    loaded = _load(folder)
-    for cmdline, variant in (("root_fs=a-b", "nullfs"), ("root_fs=a_b", "rootfs")):
-        assert scenario.select_variant(loaded, cmdline=cmdline, version=None) == variant
-
-
-def test_both_conditions_have_to_hold(folder: Path) -> None:
-    _change(folder / "scenario.toml", '"nullfs_rootfs"\n', '"nullfs_rootfs"\nsince = "6.18"\n')
-    loaded = _load(folder)
-    for version, variant in (((6, 18), "nullfs"), ((6, 17), "rootfs")):
-        found = scenario.select_variant(loaded, cmdline="nullfs_rootfs", version=version)
-        assert found == variant
-
-
-def test_no_variant_that_holds_is_an_error(folder: Path) -> None:
-    _change(folder / "scenario.toml", 'name = "rootfs"', 'name = "rootfs"\noption = "other"')
-    with pytest.raises(UsageError, match="no variant of scenario mounts holds"):
-        scenario.select_variant(_load(folder), cmdline="", version=(6, 18))
-
-
-def test_asked_for_variant_has_to_exist(folder: Path) -> None:
-    loaded = _load(folder)
-    scenario.check_variant(loaded, None)
-    scenario.check_variant(loaded, "rootfs")
-    with pytest.raises(UsageError, match="no variant 'rotfs'; did you mean 'rootfs'"):
-        scenario.check_variant(loaded, "rotfs")
-
-
-@pytest.mark.parametrize(
-    ("names", "flows"),
-    [
-        ([], ("pivot",)),
-        (["keep"], ("keep",)),
-        (["keep", "pivot", "keep"], ("keep", "pivot")),
-        (["keep,pivot"], ("keep", "pivot")),
-        (["all"], ("pivot", "keep")),
-    ],
-)
-def test_flows(folder: Path, names: list[str], flows: tuple[str, ...]) -> None:
-    assert scenario.select_flows(_load(folder), names) == flows
-
-
-@pytest.mark.parametrize("names", [["kep"], ["all", "kep"], ["keep,kep"]])
-def test_flow_that_does_not_exist(folder: Path, names: list[str]) -> None:
-    with pytest.raises(UsageError, match="no flow 'kep'; did you mean 'keep'") as caught:
-        scenario.select_flows(_load(folder), names)
-    assert "pivot, keep" in (caught.value.hint or "")
-
-
-@pytest.mark.parametrize("names", [[""], [","]])
-def test_no_flow_at_all_is_an_error(folder: Path, names: list[str]) -> None:
-    with pytest.raises(UsageError, match="no flow"):
-        scenario.select_flows(_load(folder), names)
-
-
-def test_a_series_only_value_is_judged_only_with_the_series() -> None:
-    text = '[[expect]]\nobserve = "a.id"\nclaim = "c"\nold = "1"\nnew = "2"\nseries-only = "old"\n'
-    rows = scenario.parse_expectations(
-        text, where=Path("expect.toml"), flows=["a"], columns=["old", "new"]
+def _rows(text: str, **likes: str) -> tuple[Expectation, ...]:
+    columns = ["old", "other", "new"]
+    where = Path("expect.toml")
+    return scenario.parse_expectations(
+        text, where=where, flows=["pivot"], columns=columns, likes=likes
     )
-    told = ScenarioFile(title="t", flows=["a"], variant=[Variant(name="old"), Variant(name="new")])
-    whole = scenario.build(Path("x"), told, text, sources=())
-    assert whole.expectations == rows
-    assert rows[0].value_for("old") == "1"
-    without = scenario.without_series(whole).expectations
-    assert (without[0].value_for("old"), without[0].value_for("new")) == (None, "2")
 
 
-def test_series_only_must_name_a_column_of_the_row() -> None:
-    text = '[[expect]]\nobserve = "a.id"\nclaim = "c"\nnew = "2"\nseries-only = "old"\n'
-    with pytest.raises(UsageError, match="series-only names 'old', for which it has no value"):
-        scenario.parse_expectations(
-            text, where=Path("expect.toml"), flows=["a"], columns=["old", "new"]
-        )
+def test_a_column_has_the_values_of_the_one_it_is_like() -> None:
+    row = _rows(LIKE, other="old", new="other")[0]
+    assert [row.value_for(name) for name in ("old", "other", "new")] == ["1", "*", "*"]
+    assert [row.promise_for(name) for name in ("old", "other", "new")] == ["0", "0", "0"]
+    assert _rows(LIKE)[0].value_for("new") is None
+
+
+def test_columns_cannot_be_like_each_other_in_a_circle(folder: Path) -> None:
+    path = folder / "scenario.toml"
+    _change(path, 'name = "rootfs"', 'name = "rootfs"\nlike = "other"')
+    path.write_text(path.read_text() + '[[variant]]\nname = "other"\nlike = "rootfs"\n')
+    with pytest.raises(UsageError, match="like each other in a circle"):
+        _load(folder)
+
+
+@pytest.mark.parametrize(
+    ("promised", "message"),
+    [
+        ('"0"', "promised = '0' is no table"),
+        ('{ odl = "0" }', "'odl' is no variant; did you mean 'old'"),
+        ("{ old = [] }", "Expected"),
+    ],
+)
+def test_promise_error(promised: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        _rows(LIKE.replace('{ old = "0" }', promised))

@@ -9,12 +9,16 @@ import console_corpus
 import msgspec
 import pytest
 
-from harness import console, evidence, verdict
+from harness import console, evidence, logwatch, verdict
 from harness.errors import Outcome
 from harness.job import (
+    Booted,
+    BootPlan,
+    BootSpec,
     EndReason,
     Expectation,
     Kernel,
+    LogObservation,
     QmpEvent,
     Scenario,
     Transcript,
@@ -54,9 +58,13 @@ SCENARIO = Scenario(
         _expect("root.mnt_id", "patch 1", "*", nullfs="2", rootfs="1"),
         _expect("keep.pivot_root", "cover letter", "keep", nullfs="0", rootfs="EINVAL"),
         _expect("legacy.move", "cover letter", "legacy", nullfs="0", rootfs="0"),
+        _expect("*.on_nullfs", "patch 3", "*", nullfs="yes", rootfs="no"),
+        _expect("*.failed", "patch 3", "*", nullfs="no", rootfs="no"),
     ),
-    require_log=(("nullfs", "Finished mounting rootfs on nullfs"),),
-    forbid_log=(("*", "Failed to pivot"), ("rootfs", "on nullfs")),
+    log_observations=(
+        LogObservation(observe="*.on_nullfs", text="Finished mounting rootfs on nullfs", flow="*"),
+        LogObservation(observe="*.failed", text="Failed to pivot", flow="*"),
+    ),
     allow_splats=("WARNING in known_.*",),
 )
 
@@ -90,6 +98,7 @@ class Boot:
     scenario: Scenario = SCENARIO
     variant: str = "nullfs"
     flows: tuple[str, ...] = ("pivot", "keep")
+    observe: tuple[str, ...] = ()
     ended: EndReason = EndReason.GUEST_EXIT
     status: int | None = 33
     events: tuple[tuple[str, str], ...] = field(default=(("RESUME", "{}"),))
@@ -131,23 +140,27 @@ class Boot:
             qemu_stderr=self.stderr,
             note=self.note,
         )
+        plan = BootPlan(flows=self.flows, observe=self.observe)
+        seen = logwatch.add(console.parse(data, NONCE), self.scenario, plan)
         return verdict.judge(
-            job_cmdline=self.job_cmdline,
+            words=self.job_cmdline,
             full_cmdline=self.full_cmdline,
             nonce=NONCE,
             kernel=self.kernel,
             scenario=self.scenario,
+            plan=plan,
             variant=self.variant,
-            flows=self.flows,
             transcript=transcript,
-            console=console.parse(data, NONCE),
+            console=seen,
         )
 
 
 GOOD = Boot()
 WARN = f"WARNING: CPU: 0 PID: 1 at fs/namespace.c:1 {{}}+0x1/0x2\n---[ end trace {'0' * 16} ]---"
-KTAP_SCENARIO = msgspec.structs.replace(SCENARIO, expectations=(), require_log=(), needs_ktap=True)
-BARE_SCENARIO = msgspec.structs.replace(SCENARIO, expectations=(), require_log=())
+KTAP_SCENARIO = msgspec.structs.replace(
+    SCENARIO, expectations=(), log_observations=(), needs_ktap=True
+)
+BARE_SCENARIO = msgspec.structs.replace(SCENARIO, expectations=(), log_observations=())
 UNKNOWN = 'Unknown kernel command line parameters "{}", will be passed to user space.'
 SHUTDOWN = ("SHUTDOWN", '{"guest": true, "reason": "guest-shutdown"}')
 RESET = ("SHUTDOWN", '{"guest": true, "reason": "guest-reset"}')
@@ -240,7 +253,7 @@ def test_pass(boot: Boot) -> None:
 
 def test_pass_says_what_it_rests_on() -> None:
     found = GOOD.judge()
-    assert found.reason == "all 4 expectations of variant nullfs hold"
+    assert found.reason == "all 6 expectations hold for variant nullfs"
     assert found.evidence == (f"line 12: [    0.500000] harness: {NONCE} 9 end count=9",)
     assert found.unexpected == ("root.name",)
     assert [check.name for check in found.checks] == [
@@ -248,12 +261,14 @@ def test_pass_says_what_it_rests_on() -> None:
         "pivot.umount2",
         "root.mnt_id",
         "keep.pivot_root",
+        "pivot.on_nullfs",
+        "pivot.failed",
     ]
 
 
 def test_checks_are_those_of_the_variant_and_the_flows() -> None:
     names = [check.name for check in PASSES["the control"].judge().checks]
-    assert names == ["pivot.pivot_root", "root.mnt_id"]
+    assert names == ["pivot.pivot_root", "root.mnt_id", "pivot.on_nullfs", "pivot.failed"]
 
 
 def test_pass_by_ktap_says_so() -> None:
@@ -597,7 +612,7 @@ KTAP = GOOD.with_(scenario=KTAP_SCENARIO, end=None)
 LOGS: dict[str, Case] = {
     "required line is not there": (
         GOOD.with_(early=()),
-        Outcome.FAIL, 'the kernel never said "Finished mounting', "",
+        Outcome.FAIL, "pivot.on_nullfs is no, expected yes (patch 3)", "",
     ),
     "required line on the command line": (
         GOOD.with_(
@@ -605,19 +620,19 @@ LOGS: dict[str, Case] = {
             cmdline=CMDLINE + ' x="Finished mounting rootfs on nullfs"',
             full_cmdline=CMDLINE + ' x="Finished mounting rootfs on nullfs"',
         ),
-        Outcome.FAIL, "the kernel never said", "",
+        Outcome.FAIL, "pivot.on_nullfs is no, expected yes (patch 3)", "",
     ),
     "required line of userspace": (
         GOOD.with_(early=(), late=(">VFS: Finished mounting rootfs on nullfs",)),
-        Outcome.FAIL, "the kernel never said", "",
+        Outcome.FAIL, "pivot.on_nullfs is no, expected yes (patch 3)", "",
     ),
     "forbidden line": (
         GOOD.with_(early=(*GOOD.early, "VFS: Failed to pivot into new rootfs")),
-        Outcome.FAIL, 'the kernel said "Failed to pivot", which is forbidden', "line 4",
+        Outcome.FAIL, "pivot.failed is yes, expected no (patch 3)", "line 4",
     ),
     "line forbidden in the control": (
         PASSES["the control"].with_(early=GOOD.early),
-        Outcome.FAIL, "which is forbidden in variant rootfs", "line 3",
+        Outcome.FAIL, "pivot.on_nullfs is yes, expected no (patch 3)", "line 3",
     ),
     "KTAP test fails": (
         KTAP.with_(records=(">TAP version 13", ">1..3", ">ok 1 a", ">not ok 2 b", ">not ok 3 c")),
@@ -682,6 +697,8 @@ def test_checks_are_there_whatever_the_outcome() -> None:
         ("pivot.umount2", True, "0"),
         ("root.mnt_id", True, "2"),
         ("keep.pivot_root", False, None),
+        ("pivot.on_nullfs", True, "yes"),
+        ("pivot.failed", True, "no"),
     ]
 
 
@@ -791,3 +808,142 @@ def test_module_does_no_io_and_reads_no_clock(name: str) -> None:
     }
     rules = {"tomllib", "importlib"} if name == "splats" else set()
     assert {module for module in imported if not module.startswith("harness")} <= harmless | rules
+
+
+# --- what the host observes, and the table judges -------------------------------------------------
+
+NO_ROOT_FS = "panic: VFS: Unable to mount root fs"
+PANIC = 'Kernel panic - not syncing: VFS: Unable to mount root fs on "/dev/vdz"'
+NO_ROOT = GOOD.with_(
+    scenario=msgspec.structs.replace(
+        SCENARIO,
+        expectations=(_expect("pivot.panic", "do_mounts.c", "pivot", nullfs=NO_ROOT_FS),),
+        log_observations=(),
+    ),
+    flows=("pivot",),
+    observe=("panic",),
+    records=(),
+    end=None,
+    late=_kernel(f"{PANIC}\n---[ end {PANIC} ]---"),
+    ended=EndReason.GUEST_RESET,
+    status=0,
+    events=(RESET,),
+)
+
+
+def test_a_panic_under_test_passes_if_it_is_the_expected_one() -> None:
+    assert NO_ROOT.judge().outcome is Outcome.PASS
+    other = NO_ROOT.with_(late=_kernel("Kernel panic - not syncing: No working init found."))
+    assert other.judge().outcome is Outcome.FAIL
+    assert "pivot.panic is panic: no working init" in other.judge().reason
+    assert NO_ROOT.with_(observe=()).judge().outcome is Outcome.PANIC
+
+
+def test_no_panic_where_one_is_under_test_is_judged_as_any_end() -> None:
+    silent = NO_ROOT.with_(late=())
+    assert silent.judge().outcome is Outcome.RESET
+    assert silent.with_(ended=EndReason.DEADLINE, events=()).judge().outcome is Outcome.HANG
+    whole = NO_ROOT.with_(
+        late=(), records=("begin proto=1 flow=pivot",), end="end count={count}",
+        ended=EndReason.GUEST_EXIT, status=33, events=(),
+    )  # fmt: skip
+    assert "pivot.panic is none, expected panic: VFS" in whole.judge().reason
+
+
+def test_an_oops_before_a_panic_under_test_is_an_oops() -> None:
+    oops = _kernel("BUG: kernel NULL pointer dereference, address: 0\nOops: 0000 [#1]")
+    assert NO_ROOT.with_(late=(*oops, *NO_ROOT.late)).judge().outcome is Outcome.OOPS
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "outcome"),
+    [
+        ("nullfs_rootfs=1 a", "nullfs_rootfs=1 a", Outcome.PASS),
+        ("nullfs_rootfs=1", "none", Outcome.FAIL),
+        (None, "none", Outcome.PASS),
+    ],
+)
+def test_unknown_parameters_under_test(said: str | None, expected: str, outcome: Outcome) -> None:
+    row = _expect("pivot.unknown_parameters", "params.c", "pivot", nullfs=expected)
+    given = msgspec.structs.replace(SCENARIO, expectations=(row,), log_observations=())
+    boot = GOOD.with_(
+        scenario=given, observe=("unknown-parameters",), job_cmdline="nullfs_rootfs=1 a",
+        early=(UNKNOWN.format(said),) if said else (),
+    )  # fmt: skip
+    assert boot.judge().outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("seen", "ok", "is_finding"),
+    [("EINVAL", True, True), ("0", True, False), ("EPERM", False, False)],
+)
+def test_a_broken_promise_is_a_finding_and_no_failure(
+    seen: str, *, ok: bool, is_finding: bool
+) -> None:
+    row = msgspec.structs.replace(
+        _expect("pivot.pivot_root", "cover letter", "pivot", nullfs="EINVAL"),
+        promises=(("nullfs", "0"),),
+    )
+    given = msgspec.structs.replace(SCENARIO, expectations=(row,))
+    records = tuple(
+        text.replace("pivot.pivot_root=0", f"pivot.pivot_root={seen}") for text in RECORDS
+    )
+    found = GOOD.with_(scenario=given, records=records).judge()
+    assert (found.outcome is Outcome.PASS) is ok
+    assert [(check.ok, check.is_finding) for check in found.checks] == [(ok, is_finding)]
+    assert ("1 of them not what was promised" in found.reason) is is_finding
+
+
+def test_any_value_has_to_be_observed_all_the_same() -> None:
+    for name, outcome in (("pivot.umount2", Outcome.PASS), ("pivot.other", Outcome.FAIL)):
+        row = _expect(name, "c", "pivot", nullfs="*")
+        given = msgspec.structs.replace(SCENARIO, expectations=(row,))
+        assert GOOD.with_(scenario=given).judge().outcome is outcome
+
+
+# --- several boots --------------------------------------------------------------------------------
+
+
+def _booted(name: str, found: Verdict) -> Booted:
+    return Booted(
+        plan=BootPlan(flows=(name,)),
+        variant="nullfs",
+        spec=BootSpec(
+            arch="x86_64", kernel=KERNEL, initramfs=None, cmdline="", nonce=NONCE,
+            deadline_s=1.0, memory_mib=64,
+        ),
+        transcript=Transcript(
+            console=b"", ended=EndReason.GUEST_EXIT, status=33, events=(), seconds=1.0,
+            accel="tcg", argv=(),
+        ),
+        console=console.parse(b"", NONCE),
+        verdict=found,
+    )  # fmt: skip
+
+
+def test_one_boot_has_the_last_word_on_itself() -> None:
+    found = GOOD.judge()
+    assert verdict.combine([_booted("pivot", found)]) is found
+
+
+def test_several_boots_pass_together() -> None:
+    found = verdict.combine([_booted("pivot", GOOD.judge()), _booted("keep", GOOD.judge())])
+    assert found.outcome is Outcome.PASS
+    assert found.reason == "all 12 expectations hold in 2 boots, judged as nullfs"
+    assert len(found.checks) == 12
+
+
+def test_the_first_boot_that_is_no_pass_decides() -> None:
+    bad = GOOD.with_(status=7).judge()
+    boots = [_booted("pivot", GOOD.judge()), _booted("keep", bad), _booted("ids", HANG.judge())]
+    found = verdict.combine(boots, left_out=[BootPlan(flows=("root",))])
+    assert found.outcome is Outcome.FAIL
+    assert found.reason.startswith("boot keep: QEMU exited with 7")
+    assert found.evidence[-2].startswith("then: boot ids: ")
+    assert found.evidence[-1] == "not booted after that: root"
+
+
+def test_boots_that_were_left_out_keep_a_pass_from_being_one_of_all() -> None:
+    found = verdict.combine([_booted("pivot", HANG.judge())], left_out=[BootPlan(flows=("root",))])
+    assert found.outcome is Outcome.HANG
+    assert "not booted after that: root" in found.evidence

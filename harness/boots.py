@@ -1,0 +1,162 @@
+"""Takes the boots that a job asks for, makes them, some at a time; gives each from plan to verdict.
+
+What the boots have in common is a `Subject`. Whether they pass is `verdict`'s to say.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from harness import boot
+from harness.arch import Arch
+from harness.errors import Outcome
+from harness.job import Booted, BootPlan, BootSpec, Job, Kernel, Scenario, Transcript
+from harness.store import Store
+
+# A guest is one busy CPU; more than a few at once gain little and take memory.
+_WORKERS_MAX = 4
+
+# After these the next boot would most likely go the same way, a minute of deadline each.
+_LAST_OUTCOMES = frozenset(
+    {Outcome.HANG, Outcome.NO_OUTPUT, Outcome.RESET, Outcome.HOST_ERROR, Outcome.PANIC}
+)
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What all boots of a job share."""
+
+    job: Job
+    arch: Arch
+    kernel: Kernel
+    scenario: Scenario
+    variant: str
+    accel: str
+    store: Store
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Boots that were made, and those that were not for how an earlier one ended."""
+
+    done: tuple[Booted, ...]
+    left_out: tuple[BootPlan, ...] = ()
+
+
+def words_of(job: Job, plan: BootPlan) -> str:
+    """Return what a boot has on its command line that is the job's or the plan's own."""
+    if plan.has_own_cmdline:
+        return plan.cmdline
+    # The job's words come last: after `--` they are init's.
+    return " ".join(part for part in (plan.cmdline, job.cmdline.strip()) if part)
+
+
+def cmdline_of(subject: Subject, plan: BootPlan, nonce: str) -> str:
+    """Return a boot's whole kernel command line."""
+    return boot.kernel_cmdline(
+        subject.arch,
+        words_of(subject.job, plan),
+        nonce=nonce,
+        flows=plan.flows,
+        flavors=subject.job.flavors,
+        has_disk=plan.disk is not None,
+    )
+
+
+def make(
+    subject: Subject,
+    asked: Sequence[tuple[BootPlan, BootSpec]],
+    *,
+    on_output: Callable[[bytes], None] | None = None,
+) -> Batch:
+    """Make the boots, in order, as many at a time as there are CPUs.
+
+    `on_output` gets the consoles; with it the boots are made one by one.
+
+    Raises:
+        HostError: there is no QEMU, or it cannot be started.
+    """
+    crew = _Crew(subject, on_output)
+    if len(asked) == 1:
+        # Here and not in a thread: ^C ends it at once.
+        return Batch(done=(crew.boot(*asked[0]),))
+    workers = 1 if on_output else min(len(os.sched_getaffinity(0)), _WORKERS_MAX)
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(crew.boot_unless_over, plan, spec) for plan, spec in asked]
+        try:
+            results = [future.result() for future in futures]
+        except BaseException:
+            # Guests in other threads end within half a second of this.
+            crew.interrupt.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    pairs = list(zip(asked, results, strict=True))
+    return Batch(
+        done=tuple(booted for _, booted in pairs if booted),
+        left_out=tuple(plan for (plan, _), booted in pairs if not booted),
+    )
+
+
+class _Crew:
+    """Makes boots of one subject, in several threads."""
+
+    def __init__(self, subject: Subject, on_output: Callable[[bytes], None] | None) -> None:
+        self.subject = subject
+        self.on_output = on_output
+        self.interrupt = threading.Event()
+        self.is_over = threading.Event()
+
+    def boot_unless_over(self, plan: BootPlan, spec: BootSpec) -> Booted | None:
+        """Boot, unless an earlier boot has ended in a way that leaves no hope."""
+        if self.is_over.is_set() or self.interrupt.is_set():
+            return None
+        booted = self.boot(plan, spec)
+        if booted.verdict.outcome in _LAST_OUTCOMES:
+            self.is_over.set()
+        return booted
+
+    def boot(self, plan: BootPlan, spec: BootSpec) -> Booted:
+        subject = self.subject
+        transcript = boot.boot(
+            spec,
+            subject.arch,
+            store=subject.store,
+            accel=subject.accel,
+            on_output=self.on_output,
+            meanwhile=_get_ready_to_judge,
+            stop=self.interrupt,
+        )
+        return _judge(subject, plan, spec, transcript)
+
+
+def _judge(subject: Subject, plan: BootPlan, spec: BootSpec, transcript: Transcript) -> Booted:
+    from harness import console, logwatch, verdict  # noqa: PLC0415 - see _get_ready_to_judge
+
+    seen = logwatch.add(console.parse(transcript.console, spec.nonce), subject.scenario, plan)
+    variant = plan.variant or subject.variant
+    return Booted(
+        plan=plan,
+        variant=variant,
+        spec=spec,
+        transcript=transcript,
+        console=seen,
+        verdict=verdict.judge(
+            words=words_of(subject.job, plan),
+            full_cmdline=spec.cmdline,
+            nonce=spec.nonce,
+            kernel=subject.kernel,
+            scenario=subject.scenario,
+            plan=plan,
+            variant=variant,
+            transcript=transcript,
+            console=seen,
+        ),
+    )
+
+
+def _get_ready_to_judge() -> None:
+    """Import what a verdict needs while the guest boots: on an idle CPU it costs no time."""
+    from harness import logwatch, splats, verdict  # noqa: F401, PLC0415
+
+    splats.load_rules()
