@@ -5,6 +5,7 @@ The guest is the same; only who mounts its root differs. Nothing here needs root
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness import cpio, proc
@@ -66,15 +67,26 @@ def _make_ext4(root: Path, nodes: list[cpio.Member], image: Path) -> None:
         ],
         env={"E2FSPROGS_FAKE_TIME": _EPOCH},
     )  # fmt: skip
-    commands = [f"mknod {node.name} {'b' if stat.S_ISBLK(node.mode) else 'c'} "
-                f"{node.device[0]} {node.device[1]}\n" for node in nodes]  # fmt: skip
-    script = image.with_name("nodes")
-    script.write_text("".join(commands))
+    script = image.with_name("commands")
+    script.write_text("".join(f"{line}\n" for line in _finish(root, nodes)))
     proc.check(
         [_find("debugfs", "e2fsprogs"), "-w", "-f", str(script), str(image)],
         env={"E2FSPROGS_FAKE_TIME": _EPOCH},
     )
     script.unlink()
+
+
+def _finish(root: Path, nodes: list[cpio.Member]) -> Iterator[str]:
+    """Yield what debugfs has to do: make device nodes, and forget when the files were made."""
+    for node in nodes:
+        folder, _, name = node.name.rpartition("/")
+        kind = "b" if stat.S_ISBLK(node.mode) else "c"
+        yield f"cd /{folder}"
+        yield f"mknod {name} {kind} {node.device[0]} {node.device[1]}"
+        yield f"set_inode_field {name} mode 0{node.mode:o}"
+    for path in (root, *sorted(root.rglob("*"))):
+        for field in ("atime", "mtime", "ctime", "crtime"):
+            yield f"set_inode_field /{path.relative_to(root)} {field} @{_EPOCH}"
 
 
 def _make_squashfs(root: Path, nodes: list[cpio.Member], image: Path) -> None:

@@ -57,7 +57,7 @@ def install_line(missing: list[Tool]) -> str:
 def _find(name: str, files: list[str]) -> Path | None:
     if files:
         return next((path for path in map(Path, files) if path.exists()), None)
-    found = shutil.which(name)
+    found = proc.find(name)
     return Path(found) if found else None
 
 

@@ -47,13 +47,19 @@ def quote(argv: Sequence[str]) -> str:
     return shlex.join(argv)
 
 
+def find(name: str) -> str | None:
+    """Return the absolute path of a program, or None."""
+    # mke2fs is where a user's PATH does not lead, and needs no administrator.
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+
+
 def which(name: str, *, hint: str | None = None) -> str:
     """Return the absolute path of a program.
 
     Raises:
         HostError: it is not on PATH; the hint says how to get it.
     """
-    found = shutil.which(name)
+    found = find(name)
     if found is None:
         raise HostError(
             f"{name} is not on PATH",

@@ -144,7 +144,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     splats: list[SplatResult]
     boot: BootResult | None
     """The boot that the verdict is about: the first that is no pass, or the first."""
-    boots: list[BootSummary]
+    boots: list[BootSummary] = []
     host: HostResult
     repro: str
     files: dict[str, str]

@@ -40,7 +40,7 @@ ORDER = (
         "selection",
     ),
     *("evidence", "logwatch", "causes", "aftermath", "verdict", "boots", "stages", "pipeline"),
-    *("result", "runs", "report", "record", "gc", "doctor", "shell"),
+    *("result", "runs", "report", "claims", "record", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
 )
 

@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "parse": "the verdict of a stored console log",
     "shell": "the kernel under test with a prompt",
     "show": "the report of a run",
+    "claims": "what runs have observed beside what is claimed, as a page",
     "doctor": "what is here, what is missing, how to get it",
     "gc": "bound the cache by age and size",
 }

@@ -12,7 +12,7 @@ const char *mount_answer(void);
 
 static const char banner[] = "Linux version 6.99.0 (harness@harness) (stand-in) #1\n";
 static u32 seq;
-static char nonce[64];
+static char nonce[64], flow[64], hangs[8];
 
 __attribute__((section(".note.pvh"), used, aligned(4))) static const struct {
 	u32 namesz, descsz, type;
@@ -48,7 +48,7 @@ static void put_number(u32 value)
 	outb('0' + value % 10, 0x3f8);
 }
 
-static void record(const char *kind, const char *what)
+static void record(const char *kind, const char *what, const char *more)
 {
 	put("[    0.100000] harness: ");
 	put(nonce);
@@ -57,6 +57,7 @@ static void record(const char *kind, const char *what)
 	put(" ");
 	put(kind);
 	put(what);
+	put(more);
 	put("\n");
 }
 
@@ -91,11 +92,15 @@ __attribute__((used)) void kernel_main(const struct start_info *info)
 	for (volatile u32 i = 0; i < 2000000000u; i++)
 		;
 #endif
-	record("begin", " proto=1 flow=boot");
-	record("observe", " boot.userspace=yes");
-	record("observe", " boot.can_fork_and_exec=exit:0");
-	record("observe", mount_answer());
-	record("end", " count=5");
+	parameter(cmdline, "harness.flow=", flow);
+	parameter(cmdline, "hang=", hangs);
+	while (*hangs)
+		__asm__ volatile("hlt");
+	record("begin", " proto=1 flow=", flow);
+	record("observe", " boot.userspace=yes", "");
+	record("observe", " boot.can_fork_and_exec=exit:0", "");
+	record("observe", mount_answer(), "");
+	record("end", " count=5", "");
 	outb(16, 0xf4);
 	for (;;)
 		__asm__ volatile("hlt");
