@@ -92,7 +92,7 @@ def prove(arch: Arch, qemu: str, guest: Path, *, accelerator: str = KVM) -> str:
         "-m", "64M",
         "-display", "none",
         "-serial", "stdio",
-        "-device", arch.exit_device,
+        *(["-device", arch.exit_device] if arch.exit_device else []),
         "-no-reboot",
         "-kernel", os.fspath(guest),
     ]  # fmt: skip
@@ -109,20 +109,21 @@ def prove(arch: Arch, qemu: str, guest: Path, *, accelerator: str = KVM) -> str:
 
 
 def probe_guest(arch: Arch, store: Store) -> Path:
-    """Return the probe guest, an ELF file of 5 KB, built by the host's compiler once."""
-    return build_guest(arch.probe_path, store)
+    """Return the probe guest, an ELF file of 5 KB, built once."""
+    return build_guest(arch.probe_path, arch, store)
 
 
-def build_guest(source: Path, store: Store) -> Path:
+def build_guest(source: Path, arch: Arch, store: Store) -> Path:
     """Return `source`, a guest in one file of assembly, as an ELF that QEMU's -kernel takes.
 
     Raises:
         HarnessError: there is no compiler, or it refuses the source.
     """
-    compiler = next(filter(None, map(shutil.which, ("gcc", "cc", "clang"))), None)
+    names = ("gcc", "cc", "clang") if arch.is_native else (f"{arch.cross_compile}gcc",)
+    compiler = next(filter(None, map(shutil.which, names)), None)
     if compiler is None:
-        raise _UnprovedError("no C compiler to build the probe guest with")
-    script = Path(__file__).with_name("data") / "probe" / "probe.ld"
+        raise _UnprovedError(f"no C compiler ({names[0]}) to build the probe guest with")
+    script = arch.probe_path.with_suffix(".ld")
 
     def make(folder: Path) -> None:
         argv = [

@@ -17,6 +17,7 @@ class Arch(msgspec.Struct, frozen=True, kw_only=True):
     """An architecture of the kernel under test; arches.toml explains each field."""
 
     name: str
+    uname: str
     virtme: str
     qemu: str
     linux: str
@@ -24,6 +25,7 @@ class Arch(msgspec.Struct, frozen=True, kw_only=True):
     triplet: str
     image: str
     packed_image: str
+    elf_entry: str
     machine_tcg: str
     machine_kvm: str
     cpu_tcg: str
@@ -39,7 +41,7 @@ class Arch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_native(self) -> bool:
         """Whether this machine could run its code directly."""
-        return self.name == platform.machine()
+        return self.uname == platform.machine()
 
     @property
     def cross_compile(self) -> str:
@@ -57,9 +59,32 @@ class Arch(msgspec.Struct, frozen=True, kw_only=True):
         """Where the source of the guest that proves KVM is, if this architecture has one."""
         return paths.PACKAGE_DIR / "data" / "probe" / f"{self.name}.S"
 
+    @property
+    def target(self) -> str:
+        """What make is asked for, for a kernel to boot."""
+        return Path(self.image).name
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All that make can be asked for."""
+        return tuple(self._images)
+
     def image_for(self, target: str) -> str:
-        """Return where a build leaves `target` (vmlinux, bzImage), below its O= folder."""
-        return target if target == "vmlinux" else str(Path(self.packed_image).with_name(target))
+        """Return where a build leaves `target` (vmlinux, bzImage), below its O= folder.
+
+        Raises:
+            UsageError: it is none of `targets`.
+        """
+        if target not in self._images:
+            raise UsageError(
+                f"there is no {target} for {self.name}",
+                hint=f"there are {', '.join(self._images)}",
+            )
+        return self._images[target]
+
+    @property
+    def _images(self) -> dict[str, str]:
+        return {Path(path).name: path for path in ("vmlinux", self.image, self.packed_image)}
 
 
 def load(name: str) -> Arch:
@@ -72,6 +97,12 @@ def load(name: str) -> Arch:
     if name not in rows:
         raise UsageError(f"unknown architecture {name!r}", hint=f"known are {', '.join(rows)}")
     return Arch(name=name, **rows[name])
+
+
+def of_this_machine() -> Arch:
+    """Return this machine's own architecture, or the table's first where it has none."""
+    rows = [load(name) for name in names()]
+    return next((row for row in rows if row.is_native), rows[0])
 
 
 def names() -> tuple[str, ...]:

@@ -101,7 +101,7 @@ def _machine(arch: Arch, accel: str) -> list[str]:
     kept = [
         (option, value)
         for option, value in zip(words[::2], words[1::2], strict=True)
-        if option not in own and not value.startswith("i6300esb")
+        if option not in {*own, "-M"} and not value.startswith("i6300esb")
     ]
     return [word for pair in (*own.items(), *kept) for word in pair]
 

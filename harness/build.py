@@ -19,7 +19,7 @@ from harness.arch import Arch
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import CompilerWarning, Kconfig, Kernel, Tree
 from harness.store import Entry, Store, write_atomically
-from harness.toolchain import toolchain_id
+from harness.toolchain import Toolchain
 
 SCHEMA = "1"
 
@@ -40,14 +40,6 @@ PINNED = {
 }
 
 
-class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
-    """The compilers of a build. `identity` changes with any of them; `ccache` is its path."""
-
-    identity: str
-    ccache: str | None
-    make_variables: tuple[str, ...] = ()
-
-
 def build(
     tree: Tree,
     kconfig: Kconfig,
@@ -56,16 +48,18 @@ def build(
     toolchain: Toolchain,
     checkout: Callable[[], AbstractContextManager[Path]],
     store: Store,
-    target: str = "vmlinux",
+    target: str,
 ) -> tuple[Kernel, Entry]:
-    """Return the kernel of `tree` with `kconfig`; `target` is `vmlinux` or `bzImage`.
+    """Return the kernel of `tree` with `kconfig`; `target` is one of the architecture's.
 
     `checkout` lends a worktree of the tree; it is called only if the kernel is not in the store.
 
     Raises:
+        UsageError: the architecture has no such target.
         SubjectError: build-failed, with the compiler's first error.
         HostError: make is missing, or the machine failed it.
     """
+    image = arch.image_for(target)
 
     def make(folder: Path) -> None:
         with checkout() as source:
@@ -77,6 +71,7 @@ def build(
                 source=source, out=out, arch=arch, toolchain=toolchain, target=target, log=log_path
             )
             command.run(tree)
+            shutil.copyfile(out / image, folder / target)
             _collect(command, kconfig, folder)
         _note_built(tree, kconfig, store)
 
@@ -95,7 +90,7 @@ def build(
     return load(entry.path, arch, target), entry
 
 
-def load(folder: Path, arch: Arch, target: str = "vmlinux") -> Kernel:
+def load(folder: Path, arch: Arch, target: str) -> Kernel:
     """Return the kernel that a store entry holds."""
     facts = json.loads((folder / "kernel.json").read_bytes())
     manifest = json.loads((folder / "manifest.json").read_bytes())
@@ -115,20 +110,6 @@ def load(folder: Path, arch: Arch, target: str = "vmlinux") -> Kernel:
     )
 
 
-def find_toolchain(arch: Arch, store: Store) -> Toolchain:
-    """Return the compilers for `arch`, by the identity that a rebuild depends on.
-
-    Raises:
-        HostError: there is no compiler.
-    """
-    names = [arch.cross_compile + name for name in ("gcc", "ld")]
-    identity = "; ".join(
-        toolchain_id(proc.which(name, hint=f"`harness doctor` names the package of {name}"), store)
-        for name in names
-    )
-    return Toolchain(identity=identity, ccache=shutil.which("ccache"))
-
-
 class _Make(msgspec.Struct, frozen=True, kw_only=True):
     """One call of the kernel's make."""
 
@@ -141,7 +122,6 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def argv(self) -> list[str]:
-        compiler = f"{self.arch.cross_compile}gcc"
         return [
             proc.which("make"),
             "-C", str(self.source),
@@ -149,7 +129,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
             f"-j{len(os.sched_getaffinity(0))}",
             *self.arch.make_variables,
             *self.toolchain.make_variables,
-            f"CC={'ccache ' if self.toolchain.ccache else ''}{compiler}",
+            f"CC={'ccache ' if self.toolchain.ccache else ''}{self.toolchain.compiler}",
             self.target,
         ]  # fmt: skip
 
@@ -166,8 +146,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _collect(command: _Make, kconfig: Kconfig, folder: Path) -> None:
-    """Copy what is kept of a build: copies, since make rewrites its own files in place."""
-    shutil.copyfile(command.out / command.arch.image_for(command.target), folder / command.target)
+    """Copy what is kept beside the image: copies, since make rewrites its own files in place."""
     shutil.copyfile(kconfig.path, folder / "config")
     shutil.copyfile(command.out / "System.map", folder / "System.map")
     shutil.copyfile(command.log, folder / "build.log")

@@ -24,6 +24,11 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the main job fails without it."""
         return self.needed in ("always", "build", "boot")
 
+    @property
+    def option(self) -> str | None:
+        """The option of the tool's that needs it, and nothing else does."""
+        return self.needed if self.needed.startswith("--") else None
+
 
 def examine() -> list[Tool]:
     """Look for every tool of the table, in its order."""
@@ -47,7 +52,19 @@ def examine() -> list[Tool]:
     return tools
 
 
-def install_line(missing: list[Tool]) -> str:
+def install_lines(tools: list[Tool]) -> list[str]:
+    """Return a line for what is missing, and one for each option that something is missing for."""
+    missing: dict[str | None, list[Tool]] = {}
+    for tool in tools:
+        if tool.found is None:
+            missing.setdefault(tool.option, []).append(tool)
+    return [
+        f"{f'for {option}' if option else 'to get what is missing'}: {_install_line(those)}"
+        for option, those in missing.items()
+    ]
+
+
+def _install_line(missing: list[Tool]) -> str:
     """Return the command that brings what is missing: Debian's, elsewhere the things by name."""
     if shutil.which("apt-get"):
         return f"apt-get install {' '.join(sorted({tool.debian for tool in missing}))}"

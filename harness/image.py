@@ -19,6 +19,8 @@ _SETUP_VERSION = 0x206
 _KERNEL_VERSION = 0x20E  # where its text is, less 0x200
 _XLOADFLAGS = 0x236
 _XLF_KERNEL_64 = 1
+# Documentation/arch/arm64/booting.rst, "Call the kernel image".
+_ARM64_MAGIC = slice(0x38, 0x3C)
 
 _ELF_CLASS_64 = 2
 _ET_EXEC, _ET_DYN = 2, 3
@@ -40,7 +42,6 @@ _KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xed\xab\xee\xdb", "an RPM package"),
     (0, b"070701", "an initramfs"),
     (0, b"#!", "a script"),
-    (0x38, b"ARM\x64", "a kernel for aarch64"),
     (0, b"MZ\0\0zimg", "a compressed EFI kernel"),
     (0, b"MZ", "a Windows or EFI program"),
 )
@@ -86,14 +87,17 @@ def _look(path: Path, data: mmap.mmap, arch: Arch) -> str:
             return _look_at_elf(path, data, arch)
         if data[_SETUP_MAGIC] == b"HdrS":
             return _look_at_bzimage(path, data, arch)
+        if data[_ARM64_MAGIC] == b"ARM\x64":
+            return _look_at_arm64_image(path, data, arch)
     except (struct.error, IndexError, OverflowError, ValueError) as error:
         raise UsageError(f"--kernel {path}: cut short or damaged") from error
     kind = next((k for at, magic, k in _KINDS if data[at : at + len(magic)] == magic), None)
     if kind is None:
         kind = "text" if b"\0" not in data[:512] else f"{len(data)} bytes of something else"
+    names = (arch.target, Path(arch.packed_image).name)
     raise UsageError(
         f"--kernel {path}: no kernel image but {kind}",
-        hint=f"expected {arch.image} or {Path(arch.packed_image).name} for {arch.name}",
+        hint=f"expected {' or '.join(dict.fromkeys(names))} for {arch.name}",
     )
 
 
@@ -116,22 +120,36 @@ def _is_64_bit_bzimage(data: mmap.mmap) -> bool:
     return version < 0x20C or bool(flags & _XLF_KERNEL_64)  # noqa: PLR2004
 
 
+def _look_at_arm64_image(path: Path, data: mmap.mmap, arch: Arch) -> str:
+    _check_arch(path, arch, "aarch64")
+    banner = _banner(data)
+    if banner is None:
+        raise UsageError(f"--kernel {path}: an Image that does not say its version")
+    return banner
+
+
 def _look_at_elf(path: Path, data: mmap.mmap, arch: Arch) -> str:
     order = "<" if data[5] == 1 else ">"
     kind, machine = struct.unpack_from(f"{order}HH", data, 16)
     _check_arch(path, arch, _MACHINES.get(machine, f"ELF machine {machine}"))
     if kind not in {_ET_EXEC, _ET_DYN}:
         raise UsageError(f"--kernel {path}: no kernel but an object file (a module?)")
-    # As far as the "#1": what follows is put in at the very end of a build.
-    match = re.search(rb"Linux version \d+\.\d+[^\0\n#]*", data)
-    if match is None:
+    banner = _banner(data)
+    if banner is None:
         raise UsageError(f"--kernel {path}: no kernel but an ELF program")
-    if arch.name == "x86_64" and not _has_pvh_entry(data):
+    if not arch.elf_entry or not _has_pvh_entry(data):
+        without = f" without {arch.elf_entry}" if arch.elf_entry else ""
         raise UsageError(
-            f"--kernel {path}: a vmlinux without CONFIG_PVH, which QEMU cannot enter",
+            f"--kernel {path}: a vmlinux{without}, which QEMU cannot enter",
             hint=f"give the {arch.packed_image} of the same build",
         )
-    return match[0].decode(errors="replace").strip()
+    return banner
+
+
+def _banner(data: mmap.mmap) -> str | None:
+    # As far as the "#1": what follows is put in at the very end of a build.
+    match = re.search(rb"Linux version \d+\.\d+[^\0\n#]*", data)
+    return match[0].decode(errors="replace").strip() if match else None
 
 
 def _has_pvh_entry(data: mmap.mmap) -> bool:
@@ -161,8 +179,8 @@ def _aligned(size: int) -> int:
 
 
 def _check_arch(path: Path, arch: Arch, found: str) -> None:
-    if found != arch.name:
+    if found != arch.uname:
         raise UsageError(
-            f"--kernel {path}: a kernel or program for {found}, expected {arch.name}",
+            f"--kernel {path}: a kernel or program for {found}, expected {arch.uname}",
             hint="--arch chooses another",
         )

@@ -22,6 +22,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     flavors: tuple[str, ...] = ()
     kconfig: tuple[str, ...] = ()
     arch: str = "x86_64"
+    toolchain: str = "gcc"
     scenario: str | None = None
     flows: tuple[str, ...] = ()
     cmdline: str = ""

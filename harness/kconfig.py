@@ -12,11 +12,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness import proc
+from harness import buildlog, proc
 from harness.arch import Arch
-from harness.errors import Outcome, SubjectError, UsageError
+from harness.errors import HostError, Outcome, SubjectError, UsageError
 from harness.job import Kconfig, Tree
 from harness.store import Entry, Store, digest_of, digest_of_file
+from harness.toolchain import Toolchain
 
 SCHEMA = "1"
 
@@ -138,7 +139,7 @@ def resolve(
     request: Request,
     tree: Tree,
     *,
-    toolchain: str,
+    toolchain: Toolchain,
     checkout: Callable[[], AbstractContextManager[Path]],
     store: Store,
 ) -> tuple[Kconfig, Entry]:
@@ -149,12 +150,13 @@ def resolve(
     Raises:
         UsageError: as `render`.
         SubjectError: config-lost, with one explained line per lost symbol.
+        HostError: this tree refuses the compiler, or a tool is missing.
     """
 
     def make(folder: Path) -> None:
         wanted = render(request)
         with checkout() as source:
-            _run_conf(request.arch, source, wanted, folder)
+            _run_conf(request.arch, toolchain, source, wanted, folder)
             got = merge([parse((folder / ".config").read_text(), ".config")])
             lost = find_lost(wanted, got)
             if lost:
@@ -164,7 +166,7 @@ def resolve(
         "schema": SCHEMA,
         "Kconfig": tree.config_id,
         "request": request_digest(request),
-        "toolchain": toolchain,
+        "toolchain": toolchain.identity,
     }
     entry = store.get_or_make("kconfig", inputs, make)
     path = entry.path / ".config"
@@ -232,22 +234,31 @@ def _extra_file(text: str) -> Path:
     return path
 
 
-def _run_conf(arch: Arch, source: Path, wanted: dict[str, Assignment], folder: Path) -> None:
+def _run_conf(
+    arch: Arch, toolchain: Toolchain, source: Path, wanted: dict[str, Assignment], folder: Path
+) -> None:
     fragment = folder / "fragment"
     fragment.write_text("".join(f"{want.line}\n" for want in wanted.values()))
     out = folder / "out"
     log_path = folder / "kconfig.log"
-    done = proc.run(
-        [proc.which("make"), "-C", str(source), f"O={out}", *arch.make_variables, "allnoconfig"],
-        env={"KCONFIG_ALLCONFIG": os.fspath(fragment)},
-        log_path=log_path,
-    )
+    argv = [
+        proc.which("make"),
+        "-C", str(source),
+        f"O={out}",
+        *arch.make_variables,
+        *toolchain.make_variables,
+        "allnoconfig",
+    ]  # fmt: skip
+    done = proc.run(argv, env={"KCONFIG_ALLCONFIG": os.fspath(fragment)}, log_path=log_path)
     if done.returncode != 0:
-        lines = log_path.read_text(errors="replace").splitlines()
+        text = log_path.read_text(errors="replace")
+        fault = buildlog.host_fault(text)
+        if fault:
+            raise HostError(f"config: {fault[0]}", hint=fault[1])
         raise SubjectError(
             Outcome.CONFIG_LOST,
             "the tree's own Kconfig cannot be read: `make allnoconfig` failed",
-            evidence=tuple(lines[-8:]),
+            evidence=tuple(text.splitlines()[-8:]),
         )
     (out / ".config").rename(folder / ".config")
     proc.remove_tree(out)

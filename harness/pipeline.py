@@ -25,6 +25,7 @@ from harness import (
     scenario,
     selection,
     series,
+    toolchain,
     tree,
 )
 from harness import build as builds
@@ -101,9 +102,9 @@ class Pipeline:
         )
 
     @cached_property
-    def toolchain(self) -> builds.Toolchain:
+    def toolchain(self) -> toolchain.Toolchain:
         """The compilers."""
-        return builds.find_toolchain(self.arch, self.store)
+        return toolchain.find(self.job.toolchain, self.arch, self.store)
 
     @cached_property
     def kconfig(self) -> Kconfig:
@@ -117,13 +118,13 @@ class Pipeline:
             search=self.settings.kconfigs,
         )
         # Before the clock of this stage starts.
-        made, toolchain = self.tree, self.toolchain
+        made, compilers = self.tree, self.toolchain
         return self.stages.run(
             "config",
             lambda: kconfig.resolve(
                 request,
                 made,
-                toolchain=toolchain.identity,
+                toolchain=compilers,
                 checkout=self._checkout,
                 store=self.store,
             ),
@@ -134,10 +135,10 @@ class Pipeline:
         """The kernel under test: built, or the user's own."""
         if self.job.kernel:
             return image.inspect(self.job.kernel, self.arch)
-        return self.build("vmlinux")
+        return self.build(self.arch.target)
 
     def build(self, target: str) -> Kernel:
-        """Build `target`, `vmlinux` or `bzImage`."""
+        """Build `target`, one of the architecture's."""
         config = self.kconfig
         return self.stages.run(
             "build",

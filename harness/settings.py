@@ -20,6 +20,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     base: str | None = None
     profile: str = "tiny"
     flavors: tuple[str, ...] = ()
+    toolchain: str = "gcc"
     scenario: str = "nullfs"
     cmdline: str = ""
     memory_mib: int = 256
@@ -64,6 +65,7 @@ def load(start: Path) -> Settings:
         base=file.base,
         profile=file.profile or defaults.profile,
         flavors=tuple(file.flavors),
+        toolchain=file.toolchain or defaults.toolchain,
         scenario=file.scenario or defaults.scenario,
         cmdline=file.cmdline,
         memory_mib=file.memory or defaults.memory_mib,

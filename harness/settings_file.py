@@ -14,6 +14,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     base: str | None = None
     profile: str | None = None
     flavors: list[str] = []
+    toolchain: str | None = None
     scenario: str | None = None
     cmdline: str = ""
     memory: int | None = None

@@ -1,18 +1,80 @@
-"""What a compiler or linker calls itself, without running it twice.
+"""The compilers of a kernel: gcc and binutils, or LLVM's; and what each calls itself.
 
-Takes the path of a program, gives the first line of its `--version`. It is remembered by the
-program's stat, so a warm path costs no process; the stat is no part of any key.
+Takes a name and an architecture, gives what make must be told and an identity for the keys: the
+first line of each program's `--version`. That is remembered by the program's stat, so a warm path
+costs no process; the stat is no part of any key.
 """
 
+import re
+import shutil
 from pathlib import Path
 
+import msgspec
+
 from harness import proc
-from harness.errors import HostError
+from harness.arch import Arch
+from harness.errors import HostError, UsageError
 from harness.store import Store, digest_of, write_atomically
 
 # Programs that stand in for a compiler: theirs is not the version that counts, and they do not
 # change when the compiler does.
 _WRAPPERS = frozenset({"ccache", "sccache", "distcc", "icecc"})
+
+
+# LLVM=-19 is kbuild's way to say clang-19, and so on (Documentation/kbuild/llvm.rst).
+_LLVM = re.compile(r"llvm(?P<suffix>(?:-\d+)?)")
+# What a build starts of it. The version of the first two is that of all.
+_LLVM_PROGRAMS = ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-readelf")
+
+
+class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
+    """The compilers of a build. `identity` changes with any of them; `ccache` is its path."""
+
+    identity: str
+    compiler: str
+    ccache: str | None = None
+    make_variables: tuple[str, ...] = ()
+
+
+def find(name: str, arch: Arch, store: Store) -> Toolchain:
+    """Return the toolchain `name` for `arch`: `gcc`, `llvm`, or `llvm-19` for that version.
+
+    Raises:
+        UsageError: there is no toolchain of that name.
+        HostError: a program of it is missing.
+    """
+    match = _LLVM.fullmatch(name)
+    if match:
+        suffix = match["suffix"]
+        packages = " ".join(f"{package}{suffix}" for package in ("clang", "lld", "llvm"))
+        hint = f"install LLVM (Debian: apt-get install {packages})"
+        compiler, linker, *_ = [
+            proc.which(program + suffix, hint=hint) for program in _LLVM_PROGRAMS
+        ]
+        return Toolchain(
+            identity=_identity([compiler, linker], store),
+            compiler=f"clang{suffix}",
+            ccache=shutil.which("ccache"),
+            make_variables=(f"LLVM={suffix or 1}",),
+        )
+    if name != "gcc":
+        raise UsageError(f"unknown toolchain {name!r}", hint="known are gcc, llvm and llvm-VERSION")
+    compiler = f"{arch.cross_compile}gcc"
+    return Toolchain(
+        identity=_identity(
+            [
+                proc.which(program, hint=f"`harness doctor` names the package of {program}")
+                for program in (compiler, f"{arch.cross_compile}ld")
+            ],
+            store,
+        ),
+        compiler=compiler,
+        ccache=shutil.which("ccache"),
+    )
+
+
+def _identity(programs: list[str], store: Store) -> str:
+    return "; ".join(toolchain_id(program, store) for program in programs)
 
 
 def toolchain_id(path: str, store: Store) -> str:

@@ -11,8 +11,10 @@ from harness import arch, kconfig, kconfig_language, kconfig_why
 from harness.errors import Outcome, SubjectError, UsageError
 from harness.job import Tree
 from harness.store import Store
+from harness.toolchain import Toolchain
 
 X86 = arch.load("x86_64")
+NO_COMPILER = Toolchain(identity="", compiler="")
 
 KCONFIG = """\
 mainmenu "Test"
@@ -197,7 +199,9 @@ def resolve(
         repo=clone, base="stand-in", base_commit="", source="", commit="", tree_hash="", lane="l",
         config_id="1",
     )  # fmt: skip
-    found, entry = kconfig.resolve(wanted, tree, toolchain="", checkout=checkout, store=store)
+    found, entry = kconfig.resolve(
+        wanted, tree, toolchain=NO_COMPILER, checkout=checkout, store=store
+    )
     return kconfig.merge([kconfig.parse(found.path.read_text(), "")]), entry.cached
 
 

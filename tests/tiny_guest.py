@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from harness import accel
+from harness import arch as arches
 from harness.arch import Arch
 from harness.job import BootSpec, Initramfs, Kernel
 from harness.store import Store
+
+ARCH = arches.load("x86_64")
 
 _HEAD = """\
 	.section .note.pvh, "a", @note
@@ -67,7 +70,7 @@ def build(body: str, folder: Path, store: Store) -> Path:
     """Assemble a guest that starts with `body`, in 32-bit protected mode."""
     source = folder / "guest.S"
     source.write_text(_HEAD + body + _TAIL)
-    return accel.build_guest(source, store)
+    return accel.build_guest(source, ARCH, store)
 
 
 def spec_of(

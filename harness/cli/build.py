@@ -13,13 +13,11 @@ from harness.cli import options
 @options.scenario_options
 @click.option(
     "--image",
-    type=click.Choice(["vmlinux", "bzImage"]),
-    default="vmlinux",
-    show_default=True,
-    help="What to build; vmlinux is what boots fastest.",
+    metavar="TARGET",
+    help="What to build: vmlinux, bzImage, Image, …  [default: what boots fastest]",
 )
 @options.talk_options
-def command(*, image: str, **given: Any) -> int:
+def command(*, image: str | None, **given: Any) -> int:
     """Build the kernel, and print its path.
 
     \b
@@ -27,7 +25,8 @@ def command(*, image: str, **given: Any) -> int:
       harness build
       harness build --series none --image bzImage
     """
-    kernel = options.make_pipeline(**given).build(image)
+    pipeline = options.make_pipeline(**given)
+    kernel = pipeline.build(image) if image else pipeline.kernel
     for warning in kernel.warnings:
         click.echo(f"{warning.file}: {warning.message} [{warning.flag}]", err=True)
     click.echo(kernel.image)

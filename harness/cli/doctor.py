@@ -31,14 +31,13 @@ def command() -> int:
     # What is no terminal has no width to fold the lines to.
     width = None if sys.stdout.isatty() else _WIDE
     Console(highlight=False, width=width).print(table)
-    missing = [tool for tool in tools if tool.found is None]
-    vital = [tool for tool in missing if tool.is_vital]
+    vital = [tool for tool in tools if tool.found is None and tool.is_vital]
     click.echo()
     if not vital:
-        native = arch.load("x86_64")
-        click.echo(f"accelerator: {accel.choose(native, Store(paths.cache_dir()))}")
-    if missing:
-        click.echo(f"to get what is missing: {doctor.install_line(missing)}")
+        chosen = accel.choose(arch.of_this_machine(), Store(paths.cache_dir()))
+        click.echo(f"accelerator: {chosen}")
+    for line in doctor.install_lines(tools):
+        click.echo(line)
     ready = "no: a tool that the main job needs is missing" if vital else "yes"
     click.echo(f"ready: {options.style(ready, 'bad' if vital else 'good')}")
     return EXIT_HOST if vital else 0

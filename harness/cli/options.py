@@ -35,6 +35,8 @@ _KCONFIG = (
     click.option("--kconfig", multiple=True, metavar="FILE|CONFIG_X=y",
                  help="Symbols of your own, laid over all else; may be repeated."),
     click.option("--arch", metavar="NAME", help="The kernel's architecture.  [default: x86_64]"),
+    click.option("--toolchain", metavar="gcc|llvm|llvm-N",
+                 help="What compiles the kernel; llvm-19 is that version.  [default: gcc]"),
 )  # fmt: skip
 _SCENARIO = (
     click.option("--scenario", metavar="NAME|DIR",
@@ -50,6 +52,9 @@ _TALK = (
     click.option("-q", "--quiet", is_flag=True, help="No progress."),
     click.option("-v", "--verbose", is_flag=True, help="Every detail, and the guest's console."),
 )
+
+# What --kernel leaves no room for.
+_OF_A_BUILD = ("series", "base", "tree", "flavors", "kconfig", "toolchain")
 
 
 def series_options(function: F) -> F:
@@ -97,9 +102,7 @@ def make_pipeline(
         name: value for name, value in given.items() if value not in (None, (), "")
     }
     if "kernel" in values:
-        clash = [
-            name for name in ("series", "base", "tree", "flavors", "kconfig") if name in values
-        ]
+        clash = [name for name in _OF_A_BUILD if name in values]
         if clash:
             raise UsageError(
                 f"--kernel boots a kernel that is already built, so --{clash[0]} means nothing",
@@ -109,6 +112,7 @@ def make_pipeline(
     values.setdefault("series", defaults.series)
     values.setdefault("profile", defaults.profile)
     values.setdefault("flavors", defaults.flavors)
+    values.setdefault("toolchain", defaults.toolchain)
     values.setdefault("cmdline", defaults.cmdline)
     values.setdefault("memory_mib", defaults.memory_mib)
     values.setdefault("timeout_s", defaults.timeout_s)
