@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import tiny_guest as guest
+import tiny_guest_arm64 as arm64
 
 from harness import accel, log
 from harness import arch as arches
@@ -33,6 +34,30 @@ def test_the_probe_proves_tcg_and_is_small(qemu: str, store: Store) -> None:
     probe = accel.probe_guest(ARCH, store)
     assert probe.stat().st_size < 8192
     assert accel.prove(ARCH, qemu, probe, accelerator="tcg") == ""
+
+
+@arm64.needed
+def test_so_does_arm64s(store: Store) -> None:
+    probe = accel.probe_guest(arm64.ARCH, store)
+    assert probe.stat().st_size < 8192
+    assert accel.prove(arm64.ARCH, arm64.ARCH.qemu, probe, accelerator="tcg") == ""
+
+
+@arm64.needed
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        # A wrong sum is not said aloud: there is no status to tell it by.
+        pytest.param(arm64.POWER_OFF, "said nothing", id="powers off"),
+        pytest.param(arm64.say(TOKEN) + arm64.SPIN, "hung", id="hangs"),
+    ],
+)
+def test_less_than_all_is_no_proof_on_arm64(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, body: str, problem: str
+) -> None:
+    monkeypatch.setattr(accel, "PROBE_LIMIT_S", 0.8)
+    probe = arm64.build(body, tmp_path, store)
+    assert problem in accel.prove(arm64.ARCH, arm64.ARCH.qemu, probe, accelerator="tcg")
 
 
 @pytest.mark.parametrize(

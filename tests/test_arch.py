@@ -2,7 +2,7 @@ import msgspec
 import pytest
 import virtme.architectures
 
-from harness import arch
+from harness import arch, paths
 from harness.errors import UsageError
 
 
@@ -37,7 +37,37 @@ def test_a_cross_compiler_is_for_another_architecture_only(monkeypatch: pytest.M
     assert list(row.make_variables) == ["ARCH=x86_64", "CROSS_COMPILE=x86_64-linux-gnu-"]
 
 
-def test_where_a_build_leaves_its_images() -> None:
-    row = arch.load("x86_64")
-    assert row.image_for("vmlinux") == "vmlinux"
-    assert row.image_for("bzImage") == "arch/x86/boot/bzImage"
+@pytest.mark.parametrize(
+    ("name", "targets", "booted"),
+    [
+        (
+            "x86_64",
+            {"vmlinux": "vmlinux", "bzImage": "arch/x86/boot/bzImage"},
+            "vmlinux",
+        ),
+        ("arm64", {"vmlinux": "vmlinux", "Image": "arch/arm64/boot/Image"}, "Image"),
+    ],
+)
+def test_where_a_build_leaves_its_images(name: str, targets: dict[str, str], booted: str) -> None:
+    row = arch.load(name)
+    assert {target: row.image_for(target) for target in row.targets} == targets
+    assert row.target == booted
+    with pytest.raises(UsageError, match=f"there is no zImage for {name}") as caught:
+        row.image_for("zImage")
+    assert booted in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"), [("x86_64", "x86_64"), ("aarch64", "arm64"), ("pdp11", "x86_64")]
+)
+def test_this_machine_has_a_row(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert arch.of_this_machine().name == name
+
+
+@pytest.mark.parametrize("name", arch.names())
+def test_a_row_has_its_files(name: str) -> None:
+    row = arch.load(name)
+    assert (paths.shipped("kconfigs") / f"arch/{name}.config").is_file()
+    assert row.probe_path.is_file()
+    assert row.probe_path.with_suffix(".ld").is_file()

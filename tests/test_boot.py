@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny_guest as guest
+import tiny_guest_arm64 as arm64
 
 from harness import arch as arches
 from harness import boot, capture, qmp
@@ -80,6 +81,27 @@ def test_the_way_a_guest_leaves_is_told(
     assert transcript.console == b"hello\n"
     assert transcript.note == ""
     assert transcript.qemu_stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "ended", "status"),
+    [
+        pytest.param(arm64.POWER_OFF, EndReason.GUEST_SHUTDOWN, 0, id="power-off"),
+        pytest.param(arm64.RESET, EndReason.GUEST_RESET, 0, id="reset"),
+        pytest.param(arm64.SPIN, EndReason.DEADLINE, -signal.SIGKILL, id="spin"),
+    ],
+)
+@arm64.needed
+def test_so_it_is_on_arm64(
+    tmp_path: Path, store: Store, body: str, ended: EndReason, status: int
+) -> None:
+    image = arm64.build(arm64.say(b"hello\n") + body, tmp_path, store)
+    spec = guest.spec_of(image, arm64.ARCH, deadline_s=2)
+    transcript = boot.boot(spec, arm64.ARCH, store=store, accel="tcg")
+    assert (transcript.ended, transcript.status) == (ended, status)
+    assert transcript.console == b"hello\n"
+    assert transcript.qemu_stderr == ""
+    assert ("PC=" in transcript.cpu_state) == (ended is EndReason.DEADLINE)
 
 
 @pytest.mark.parametrize("body", [guest.SPIN, guest.HALT], ids=["spin", "halt"])
@@ -318,13 +340,18 @@ def test_two_boots_at_once(tmp_path: Path, store: Store) -> None:
 
 
 @pytest.mark.parametrize("accel", ["tcg", "kvm"])
+@pytest.mark.parametrize("name", arches.names())
 def test_the_command_line_is_the_one_it_was(
-    accel: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    accel: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """virtme-ng's knowledge is undocumented: a new version must not change a boot unseen."""
-    monkeypatch.setattr("platform.machine", lambda: ARCH.name)
-    argv = boot.compose(guest.spec_of(Path("/k"), ARCH, cmdline='a b="c d"'), ARCH, accel)
-    golden = GOLDEN / f"argv-{ARCH.name}-{accel}.txt"
+    row = arches.load(name)
+    monkeypatch.setattr("platform.machine", lambda: row.uname)
+    argv = boot.compose(guest.spec_of(Path("/k"), row, cmdline='a b="c d"'), row, accel)
+    golden = GOLDEN / f"argv-{row.name}-{accel}.txt"
     text = "\n".join(argv) + "\n"
     if request.config.getoption("--update", default=False):
         golden.write_text(text)

@@ -45,6 +45,7 @@ def test_the_headline_of_an_error_in_a_function_is_the_error() -> None:
         ("quota", "the disk quota is used up"),
         ("io-error", "the disk cannot be written"),
         ("no-flex", "a build tool is missing: flex"),
+        ("compiler-too-old", "Clang 14.0.6 is too old for this kernel, which wants 15.0.0"),
         ("no-libelf", "a header of this machine is missing: gelf.h"),
     ],
 )

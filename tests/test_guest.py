@@ -2,13 +2,14 @@
 
 import errno
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from harness import console, paths
+from harness import arch, console, paths
 
 GUEST = paths.shipped("initramfs")
 COMMON = GUEST / "common"
@@ -110,11 +111,15 @@ def guest(tmp_path: Path, objects: list[Path]) -> Guest:
     return run
 
 
+@pytest.mark.parametrize("target", arch.names())
 @pytest.mark.parametrize("name", ["boot", "nullfs"])
-def test_the_shipped_c_has_no_warning(name: str, tmp_path: Path) -> None:
+def test_the_shipped_c_has_no_warning(name: str, target: str, tmp_path: Path) -> None:
+    compiler = f"{arch.load(target).cross_compile}gcc"
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
     sources = [*COMMON.glob("*.c"), *(GUEST / name).glob("*.c")]
     done = subprocess.run(
-        ["gcc", *STRICT, "-O2", f"-I{COMMON}", "-o", tmp_path / "init", *sources],
+        [compiler, *STRICT, "-O2", "-static", f"-I{COMMON}", "-o", tmp_path / "init", *sources],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stderr == ""

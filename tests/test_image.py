@@ -10,6 +10,7 @@ from harness.job import Kernel
 from harness.store import Store
 
 ARCH = arch.load("x86_64")
+ARM64 = arch.load("arm64")
 VERSION = "6.12.1-amd64 (who@where) #1 SMP Thu Jan  1 00:00:00 UTC 1970"
 BANNER = "Linux version 6.12.1-amd64 (who@where)"
 
@@ -30,10 +31,10 @@ def vmlinux(store: Store, folder: Path, banner: str) -> bytes:
     return guest.build(text, folder, store).read_bytes()
 
 
-def inspect(folder: Path, data: bytes) -> Kernel:
+def inspect(folder: Path, data: bytes, row: arch.Arch = ARCH) -> Kernel:
     path = folder / "image"
     path.write_bytes(data)
-    return image.inspect(path, ARCH)
+    return image.inspect(path, row)
 
 
 def test_a_bzimage(tmp_path: Path) -> None:
@@ -53,6 +54,35 @@ def test_a_vmlinux_without_a_pvh_entry_names_the_image_to_use(tmp_path: Path, st
     with pytest.raises(UsageError, match="CONFIG_PVH") as caught:
         inspect(tmp_path, data)
     assert "arch/x86/boot/bzImage" in str(caught.value.hint)
+
+
+def arm64_image(banner: str) -> bytes:
+    head = b"MZ" + bytes(0x36) + b"ARM\x64"
+    return head + bytes(0x1000) + b"%s version %s\n\0" + f"{banner}\n\0".encode() + bytes(0x1000)
+
+
+def test_an_image_of_arm64(tmp_path: Path) -> None:
+    kernel = inspect(tmp_path, arm64_image(f"{BANNER} (gcc 12) #1 SMP now"), ARM64)
+    assert (kernel.release, kernel.banner) == ("6.12.1-amd64", f"{BANNER} (gcc 12)")
+    with pytest.raises(UsageError, match="an Image that does not say its version"):
+        inspect(tmp_path, arm64_image("nothing of the kind"), ARM64)
+
+
+def test_a_vmlinux_of_arm64_names_the_image_to_use(tmp_path: Path, store: Store) -> None:
+    data = bytearray(vmlinux(store, tmp_path, BANNER))
+    struct.pack_into("<H", data, 18, 183)
+    with pytest.raises(UsageError, match="a vmlinux, which QEMU cannot enter") as caught:
+        inspect(tmp_path, bytes(data), ARM64)
+    assert "arch/arm64/boot/Image" in str(caught.value.hint)
+
+
+def test_each_architecture_is_told_what_to_give(tmp_path: Path) -> None:
+    hints = []
+    for row in (ARCH, ARM64):
+        with pytest.raises(UsageError) as caught:
+            inspect(tmp_path, b"hello\n", row)
+        hints.append(caught.value.hint)
+    assert hints == ["expected vmlinux or bzImage for x86_64", "expected Image for arm64"]
 
 
 def test_an_elf_program_is_no_kernel(tmp_path: Path, store: Store) -> None:

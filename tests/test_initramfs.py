@@ -10,7 +10,6 @@ from harness import arch, cpio, initramfs, paths
 from harness.errors import HostError, UsageError
 from harness.job import Initramfs, Scenario
 from harness.store import Entry, Store
-from harness.toolchain import toolchain_id
 
 SHIPPED = paths.shipped("initramfs")
 X86_64 = arch.load("x86_64")
@@ -333,33 +332,3 @@ def test_a_change_of_a_rootfs_folder_that_no_digest_of_bytes_shows_is_seen(
     else:
         (top / "empty").mkdir()
     assert not build(folder, store)[1].cached
-
-
-# --- the toolchain --------------------------------------------------------------------------
-
-
-def test_a_version_is_asked_once_until_the_program_changes(
-    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = fake_compiler(tmp_path, monkeypatch, "echo tool 1; echo more")
-    path = str(tmp_path / "tools/gcc")
-    assert [toolchain_id(path, store) for _ in range(3)] == ["tool 1"] * 3
-    assert log.read_text().splitlines() == ["--version"]
-    fake_compiler(tmp_path, monkeypatch, "echo tool 2.0")
-    assert toolchain_id(path, store) == "tool 2.0"
-
-
-def test_a_compiler_behind_ccache_is_asked_every_time(tmp_path: Path, store: Store) -> None:
-    version = tmp_path / "version"
-    wrapper = tmp_path / "ccache"
-    wrapper.write_text(f"#!/bin/sh\ncat {version}\n")
-    wrapper.chmod(0o755)
-    (tmp_path / "gcc").symlink_to("ccache")
-    for said in ("gcc 1", "gcc 2"):
-        version.write_text(said)
-        assert toolchain_id(str(tmp_path / "gcc"), store) == said
-
-
-def test_a_program_that_is_gone_is_the_hosts_fault(tmp_path: Path, store: Store) -> None:
-    with pytest.raises(HostError, match="none"):
-        toolchain_id(str(tmp_path / "none"), store)
