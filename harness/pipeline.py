@@ -118,7 +118,7 @@ class Pipeline:
             search=self.settings.kconfigs,
         )
         # Before the clock of this stage starts.
-        made, compilers = self.tree, self.toolchain
+        compilers, made = self.toolchain, self.tree
         return self.stages.run(
             "config",
             lambda: kconfig.resolve(

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Harness
+from conftest import ROOT, Harness, commit
 
 from harness import runs
 from harness.cli import VERBS
@@ -35,6 +35,10 @@ BAD: list[tuple[str, list[str], str]] = [
      "error: no flavor named 'odd'; there are: "),
     ("unknown arch", ["boot", "--tree", "linux", "--arch", "vax"],
      "error: unknown architecture 'vax'"),
+    ("unknown toolchain", ["boot", "--tree", "linux", "--toolchain", "icc"],
+     "error: unknown toolchain 'icc'"),
+    ("image of another arch", ["build", "--tree", "linux", "--image", "Image"],
+     "error: there is no Image for x86_64"),
     ("unknown scenario", ["boot", "--tree", "linux", "--scenario", "nulfs"], "'nulfs'"),
     ("unknown flow", ["boot", "--tree", "linux", "--flow", "bot"],
      "error: scenario boot has no flow 'bot'"),
@@ -51,6 +55,8 @@ BAD: list[tuple[str, list[str], str]] = [
     ("no kernel", ["boot", "--kernel", "text"], "text"),
     ("kernel and series", ["boot", "--kernel", "text", "--series", "none"],
      "error: --kernel boots a kernel that is already built, so --series means nothing"),
+    ("kernel and toolchain", ["boot", "--kernel", "text", "--toolchain", "llvm"],
+     "so --toolchain means nothing"),
     ("no memory", ["boot", "--memory", "1"], "Invalid value for '--memory'"),
     ("no time", ["boot", "--timeout", "0"], "Invalid value for '--timeout'"),
     ("no kconfig", ["boot", "--tree", "linux", "--kconfig", "CONFIG"],
@@ -133,6 +139,56 @@ def test_a_missing_tool_is_the_hosts_fault(
     assert message in done.stdout + done.stderr
     assert "host-error: " in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "setting"),
+    [(["--toolchain", "llvm-99"], ""), ([], 'toolchain = "llvm-99"\n')],
+    ids=["option", "harness.toml"],
+)
+def test_a_toolchain_that_is_not_here_names_its_packages(
+    harness: Harness, project: Project, given: list[str], setting: str
+) -> None:
+    with (project / "harness.toml").open("a") as stream:
+        stream.write(setting)
+    done = harness("config", "--tree", "linux", *given, cwd=project)
+    assert done.returncode == 128
+    assert "error: clang-99 is not on PATH" in done.stderr
+    assert "apt-get install clang-99 lld-99 llvm-99" in done.stderr
+
+
+def test_llvm_is_what_make_is_told_and_gives_a_kernel_of_its_own(
+    harness: Harness, project: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "llvm"
+    folder.mkdir()
+    for name in ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-readelf"):
+        program = folder / f"{name}-99"
+        # The stand-in kernel's make asks nothing of them but to compile.
+        program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec echo {name} 99\ngcc "$@"\n')
+        program.chmod(0o755)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    told = []
+    for given in ([], ["--toolchain", "llvm-99"]):
+        done = harness("build", "--tree", "linux", *given, cwd=project, env=env)
+        assert done.returncode == 0, done.stderr
+        manifest = json.loads(Path(done.stdout.strip()).with_name("manifest.json").read_text())
+        told.append((manifest["inputs"]["make"], manifest["inputs"]["toolchain"]))
+    assert told[0][0] == "vmlinux ARCH=x86_64"
+    assert told[1] == ("vmlinux ARCH=x86_64 LLVM=-99", "clang 99; ld.lld 99")
+
+
+def test_a_compiler_that_the_kernel_refuses_is_the_hosts_fault(
+    harness: Harness, project: Project, clone: Path
+) -> None:
+    refusal = (ROOT / "tests/corpus/build/compiler-too-old.log").read_text()
+    (clone / "scripts/refusal").write_text(refusal)
+    script = clone / "scripts/conf.sh"
+    script.write_text("cat scripts/refusal >&2\nexit 1\n")
+    commit(clone, "refuse the compiler")
+    done = harness("config", "--tree", "linux", cwd=project)
+    assert done.returncode == 128
+    assert "Clang 14.0.6 is too old for this kernel, which wants 15.0.0" in done.stderr
 
 
 def test_a_qemu_that_crashes_is_the_hosts_fault(
@@ -317,12 +373,18 @@ def test_doctor_says_what_is_here_and_what_is_not(harness: Harness, tmp_path: Pa
     assert done.returncode == 0, done.stdout
     assert "QEMU emulator version" in done.stdout
     assert "ready: yes" in done.stdout
+    gone = ("flex", "qemu-system-x86_64", "ld.lld", "aarch64-linux-gnu-gcc")
     done = harness(
         "doctor",
-        env={"COLUMNS": "200", "PATH": path_without(tmp_path, "flex", "qemu-system-x86_64")},
+        env={"COLUMNS": "200", "PATH": path_without(tmp_path, *gone)},
     )
     assert done.returncode == 128
-    assert re.search(r"apt-get install .*\bflex qemu-system-x86\b", done.stdout)
+    # What only an option needs has a line of its own.
+    lines = dict(re.findall(r"(?m)^(to get .*|for --.*): apt-get install (.*)$", done.stdout))
+    assert set(lines["to get what is missing"].split()) >= {"flex", "qemu-system-x86"}
+    assert "lld" not in lines["to get what is missing"]
+    assert "lld" in lines["for --toolchain llvm"].split()
+    assert "gcc-aarch64-linux-gnu" in lines["for --arch arm64"].split()
     assert "ready: no" in done.stdout
 
 

@@ -1,0 +1,63 @@
+"""The flagship series elsewhere than on x86_64 with gcc: every flow, and nothing that differs.
+
+Each kernel takes minutes to build, and the compilers are packages of their own (`harness doctor`
+names them): `pytest -m slow` runs these, and nothing else does.
+"""
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+from conftest import Harness
+
+from harness.pytest_plugin import Booted
+
+pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+
+Boot = Callable[..., Booted]
+
+BASES = ("6.18.5", "6.19.11")
+FLOWS = ("pivot", "keep", "legacy")
+
+# The newest that has a number: a distribution's plain one may be too old for a kernel.
+LLVM = next((f"llvm-{n}" for n in range(40, 14, -1) if shutil.which(f"clang-{n}")), "llvm")
+
+
+@pytest.mark.parametrize("cmdline", ["nullfs_rootfs", ""], ids=["option", "control"])
+@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("base", BASES)
+def test_arm64_observes_what_x86_64_does(boot: Boot, base: str, flow: str, cmdline: str) -> None:
+    here = boot(base=base, flows=(flow,), cmdline=cmdline)
+    there = boot(base=base, flows=(flow,), cmdline=cmdline, arch="arm64")
+    assert (here.outcome, there.outcome) == ("pass", "pass"), there.reason
+    assert there.observed == here.observed
+    assert len(there.observed) >= 7
+
+
+def test_without_the_series_too(boot: Boot) -> None:
+    here = boot(series="none", base="6.18.5", scenario="nullfs")
+    there = boot(series="none", base="6.18.5", scenario="nullfs", arch="arm64")
+    assert (here.outcome, there.outcome) == ("pass", "pass"), there.reason
+    assert there.observed == here.observed
+
+
+def test_a_panic_on_arm64_is_one(boot: Boot) -> None:
+    run = boot(base="6.18.5", cmdline="rdinit=/nothing", arch="arm64")
+    assert run.outcome == "panic"
+    assert "--arch arm64" in run.result.repro
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("profile", ["tiny", "full"])
+def test_every_symbol_survives_on_arm64(harness: Harness, base: str, profile: str) -> None:
+    done = harness("config", "--arch", "arm64", "--base", base, "--profile", profile)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_llvm_builds_a_kernel_that_does_the_same(boot: Boot, flow: str) -> None:
+    gcc = boot(base="6.18.5", flows=(flow,), cmdline="nullfs_rootfs")
+    llvm = boot(base="6.18.5", flows=(flow,), cmdline="nullfs_rootfs", toolchain=LLVM)
+    assert llvm.outcome == "pass", llvm.reason
+    assert llvm.observed == gcc.observed
+    assert "clang version" in llvm.console
