@@ -36,7 +36,6 @@ class Arch(msgspec.Struct, frozen=True, kw_only=True):
     exit_status: int
     kernel_args: str
     cmdline_max: int
-    memory_mib: int
 
     @property
     def is_native(self) -> bool:

@@ -169,7 +169,7 @@ def _explain(argv: Sequence[str], words: str, scenario: Scenario) -> HarnessErro
     if _NO_LIBC.search(words):
         return HostError(
             f"{argv[0]} has no C library to link statically",
-            hint="install it (Debian: libc6-dev, Fedora: glibc-static)",
+            hint="`harness doctor` names its package",
         )
     errors = [line for line in words.splitlines() if _ERROR.search(line)]
     # The linker names a source without its folder.
@@ -204,9 +204,10 @@ def _pack_own(
 
 def _static_busybox(arch: Arch) -> Path:
     """Return this machine's busybox, which runs a script in the guest if it is static."""
-    hint = "install it (Debian: busybox-static), or put a shell in the scenario's rootfs/bin/sh"
+    own = "put a shell in the scenario's rootfs/bin/sh"
     if not arch.is_native:
-        raise HostError(f"there is no busybox for {arch.name} here to run a script", hint=hint)
+        raise HostError(f"there is no busybox for {arch.name} here to run a script", hint=own)
+    hint = f"install it (Debian: busybox-static), or {own}"
     path = Path(proc.which("busybox", hint=hint))
     # A dynamic program names its interpreter near its start.
     with path.open("rb") as stream:

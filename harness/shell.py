@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from harness import boot, log, proc, selection
+from harness.errors import UsageError
 from harness.job import Kernel
 from harness.pipeline import Pipeline
 
@@ -67,10 +68,17 @@ def run(pipeline: Pipeline, *, on_host_root: bool | None) -> None:
     `on_host_root` is the user's choice, None to find out.
 
     Raises:
+        UsageError: the host's root was chosen, and its programs are for another architecture.
         HostError: QEMU or virtme-run cannot be started.
     """
+    arch = pipeline.arch
+    if on_host_root and not arch.is_native:
+        raise UsageError(
+            f"--host-root: the programs of this machine do not run on {arch.name}",
+            hint="--busybox has a root of its own",
+        )
     if on_host_root is None:
-        on_host_root = can_mount_host_root(pipeline.kernel)
+        on_host_root = arch.is_native and can_mount_host_root(pipeline.kernel)
     argv = argv_of(pipeline, on_host_root=on_host_root)
     log.note(f"$ {proc.quote(argv)}")
     proc.become(argv)

@@ -39,6 +39,8 @@ BAD: list[tuple[str, list[str], str]] = [
      "error: unknown toolchain 'icc'"),
     ("image of another arch", ["build", "--tree", "linux", "--image", "Image"],
      "error: there is no Image for x86_64"),
+    ("root of another arch", ["shell", "--tree", "linux", "--arch", "arm64", "--host-root"],
+     "error: --host-root: the programs of this machine do not run on arm64"),
     ("unknown scenario", ["boot", "--tree", "linux", "--scenario", "nulfs"], "'nulfs'"),
     ("unknown flow", ["boot", "--tree", "linux", "--flow", "bot"],
      "error: scenario boot has no flow 'bot'"),
