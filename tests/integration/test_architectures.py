@@ -19,8 +19,12 @@ Boot = Callable[..., Booted]
 BASES = ("6.18.5", "6.19.11")
 FLOWS = ("pivot", "keep", "legacy")
 
-# The newest that has a number: a distribution's plain one may be too old for a kernel.
-LLVM = next((f"llvm-{n}" for n in range(40, 14, -1) if shutil.which(f"clang-{n}")), "llvm")
+# The newest that is whole: a distribution's plain one may be too old for a kernel.
+_PARTS = ("clang", "ld.lld", "llvm-ar")
+LLVM = next(
+    (f"llvm-{n}" for n in range(40, 14, -1) if all(shutil.which(f"{part}-{n}") for part in _PARTS)),
+    "llvm",
+)
 
 
 @pytest.mark.parametrize("cmdline", ["nullfs_rootfs", ""], ids=["option", "control"])
