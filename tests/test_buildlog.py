@@ -20,6 +20,11 @@ LOGS = Path(__file__).parent / "corpus" / "build"
             "../fs/nullfs.c:4:10: fatal error: linux/fs/super_types.h: No such file",
         ),
         ("undefined-reference", "namespace.c:(.init.text+0x1a2): undefined reference to"),
+        (
+            "clang-error",
+            "/src/fs/namespace.c:242:9: error: use of undeclared identifier 'treu'",
+        ),
+        ("lld-undefined-symbol", "ld.lld-19: error: undefined symbol: nullfs_fs_get"),
         ("no-rule", "make[4]: *** No rule to make target 'fs/nullfs.o'"),
     ],
 )
@@ -56,7 +61,15 @@ def test_this_machines_faults_are_told_from_the_kernels(name: str, message: str)
 
 
 @pytest.mark.parametrize(
-    "name", ["compile-error", "missing-header", "undefined-reference", "no-rule"]
+    "name",
+    [
+        "compile-error",
+        "missing-header",
+        "undefined-reference",
+        "no-rule",
+        "clang-error",
+        "lld-undefined-symbol",
+    ],
 )
 def test_the_kernels_faults_are_not_this_machines(name: str) -> None:
     assert buildlog.host_fault((LOGS / f"{name}.log").read_text()) is None
@@ -91,6 +104,24 @@ def test_warnings_are_known_by_file_flag_message_and_function() -> None:
             file="fs/nullfs.o",
             flag="objtool",
             message="nullfs_init+0x4: return with modified stack frame",
+            function="",
+        ),
+    ]
+
+
+def test_clangs_warnings_name_no_function() -> None:
+    found = buildlog.warnings((LOGS / "clang-warnings.log").read_text(), Path("/src"))
+    assert found == [
+        CompilerWarning(
+            file="fs/namespace.c",
+            flag="-Wunused-variable",
+            message="unused variable 'unused'",
+            function="",
+        ),
+        CompilerWarning(
+            file="fs/namespace.c",
+            flag="-Wunused-function",
+            message="unused function 'lonely'",
             function="",
         ),
     ]
