@@ -22,6 +22,7 @@ class Arch(msgspec.Struct, frozen=True, kw_only=True):
     qemu: str
     linux: str
     srcarch: str
+    debian: str
     triplet: str
     image: str
     packed_image: str

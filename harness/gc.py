@@ -71,6 +71,10 @@ def _items(store: Store) -> list[Item]:
     ]
     found += [_item("bad", path) for path in root.glob("bad/*")]
     found += [_item("download", path) for path in root.glob("downloads/*")]
+    found += [
+        _item("index", path, lock=path.with_name(f"{path.name}.lock"))
+        for path in root.glob("apt/*/")
+    ]
     # A lane goes as a whole: its worktree without its builds would only cost time.
     found += [
         _item("lane", path, lock=locks / f"lane-{path.name}.lock") for path in root.glob("lanes/*")

@@ -14,6 +14,8 @@ from harness.job import Kernel
 from harness.store import digest_of_file
 
 # Documentation/arch/x86/boot.rst, "Details of header fields".
+_SETUP_SECTS = 0x1F1
+_SYSSIZE = 0x1F4
 _SETUP_MAGIC = slice(0x202, 0x206)
 _SETUP_VERSION = 0x206
 _KERNEL_VERSION = 0x20E  # where its text is, less 0x200
@@ -47,24 +49,25 @@ _KINDS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
-def inspect(path: Path, arch: Arch) -> Kernel:
-    """Return what the image at `path` is.
+def inspect(path: Path, arch: Arch, *, shown: str = "") -> Kernel:
+    """Return what the image at `path` is; errors call it `shown`, if that is given.
 
     Raises:
         UsageError: it cannot be read, is no kernel, is one for another architecture, or one
             that QEMU cannot enter.
     """
+    name = Path(shown or path)
     try:
         with path.open("rb") as stream:
             size = path.stat().st_size
             if not path.is_file():
-                raise UsageError(f"--kernel {path}: no regular file")
+                raise UsageError(f"--kernel {name}: no regular file")
             if size == 0:
-                raise UsageError(f"--kernel {path}: the file is empty")
+                raise UsageError(f"--kernel {name}: the file is empty")
             with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as data:
-                banner = _look(path, data, arch)
+                banner = _look(name, data, arch)
     except OSError as error:
-        raise UsageError(f"--kernel {path}: {error.strerror or error}") from error
+        raise UsageError(f"--kernel {name}: {error.strerror or error}") from error
     return Kernel(
         arch=arch.name,
         release=banner.split()[2],
@@ -110,6 +113,9 @@ def _look_at_bzimage(path: Path, data: mmap.mmap, arch: Arch) -> str:
     match = re.match(r"\d+\.\d+\S*( \([^)]*\))?", text) if pointer else None
     if match is None:
         raise UsageError(f"--kernel {path}: a bzImage that does not say its version")
+    (paragraphs,) = struct.unpack_from("<I", data, _SYSSIZE)
+    # 0 stands for 4; a signature may come after.
+    _check_whole(path, data, ((data[_SETUP_SECTS] or 4) + 1) * 512 + paragraphs * 16)
     return f"Linux version {match[0]}"
 
 
@@ -137,6 +143,7 @@ def _look_at_elf(path: Path, data: mmap.mmap, arch: Arch) -> str:
     banner = _banner(data)
     if banner is None:
         raise UsageError(f"--kernel {path}: no kernel but an ELF program")
+    _check_whole(path, data, _end_of_elf(data, order))
     if not arch.elf_entry or not _has_pvh_entry(data):
         without = f" without {arch.elf_entry}" if arch.elf_entry else ""
         raise UsageError(
@@ -150,6 +157,15 @@ def _banner(data: mmap.mmap) -> str | None:
     # As far as the "#1": what follows is put in at the very end of a build.
     match = re.search(rb"Linux version \d+\.\d+[^\0\n#]*", data)
     return match[0].decode(errors="replace").strip() if match else None
+
+
+def _end_of_elf(data: mmap.mmap, order: str) -> int:
+    """Return where the section headers end, which linkers put last."""
+    if data[4] != _ELF_CLASS_64:
+        return 0
+    (headers,) = struct.unpack_from(f"{order}Q", data, 40)
+    size, count = struct.unpack_from(f"{order}HH", data, 58)
+    return int(headers + size * count)
 
 
 def _has_pvh_entry(data: mmap.mmap) -> bool:
@@ -172,6 +188,11 @@ def _has_note(data: mmap.mmap, at: int, end: int) -> bool:
             return True
         at += 12 + _aligned(name_size) + _aligned(size)
     return False
+
+
+def _check_whole(path: Path, data: mmap.mmap, size: int) -> None:
+    if len(data) < size:
+        raise UsageError(f"--kernel {path}: cut short: {len(data)} bytes, its header says {size}")
 
 
 def _aligned(size: int) -> int:

@@ -17,7 +17,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     series: str = "nullfs"
     base: str | None = None
     tree: Path | None = None
-    kernel: Path | None = None
+    kernel: str | None = None
+    """FILE, FILE:MEMBER or deb:PACKAGE[=VERSION]: what --kernel takes."""
     profile: str = "tiny"
     flavors: tuple[str, ...] = ()
     kconfig: tuple[str, ...] = ()
@@ -131,6 +132,9 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None = None
     log: Path | None = None
     warnings: tuple[CompilerWarning, ...] = ()
+    lacks: tuple[str, ...] = ()
+    """Symbols of data/lacks.toml that an image of the user's does not have built in, so far as
+    its .config is known."""
 
 
 # --- scenario -------------------------------------------------------------------------------

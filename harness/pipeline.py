@@ -17,6 +17,7 @@ from harness import (
     boot,
     boots,
     disk,
+    foreign,
     image,
     initramfs,
     initrd,
@@ -134,7 +135,7 @@ class Pipeline:
     def kernel(self) -> Kernel:
         """The kernel under test: built, or the user's own."""
         if self.job.kernel:
-            return image.inspect(self.job.kernel, self.arch)
+            return foreign.find(self.job.kernel, self.arch, self.store)
         return self.build(self.arch.target)
 
     def build(self, target: str) -> Kernel:

@@ -94,33 +94,36 @@ def run(
     stdin: bytes | None = None,
     timeout_s: float | None = None,
     log_path: Path | None = None,
+    out_path: Path | None = None,
     on_tick: Callable[[], None] | None = None,
 ) -> Completed:
     """Run a command to its end; a non-zero exit is for the caller to judge.
 
     `env` is laid over this process's own, with LC_ALL=C. `log_path` takes stdout and stderr
-    together, in order. `on_tick` is called about ten times a second while it runs.
+    together, in order; `out_path` takes stdout alone. `on_tick` is called about ten times a
+    second while it runs.
 
     Raises:
         HostError: the program cannot be started, or ran over `timeout_s`.
     """
-    log: IO[bytes] | None = log_path.open("wb") if log_path else None
+    path = log_path or out_path
+    file: IO[bytes] | None = path.open("wb") if path else None
     try:
         child = subprocess.Popen(
             list(argv),
             cwd=cwd,
             env={**os.environ, "LC_ALL": "C", **(env or {})},
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=log or subprocess.PIPE,
-            stderr=subprocess.STDOUT if log else subprocess.PIPE,
+            stdout=file or subprocess.PIPE,
+            stderr=subprocess.STDOUT if log_path else subprocess.PIPE,
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it only calls prctl
         )
     except OSError as error:
         raise HostError(f"cannot start {argv[0]}: {error.strerror}") from error
     finally:
-        if log:
-            log.close()
+        if file:
+            file.close()
     with child:
         try:
             stdout, stderr = _wait(child, stdin, timeout_s, on_tick)

@@ -2,7 +2,7 @@ import struct
 from pathlib import Path
 
 import pytest
-import tiny_guest as guest
+from images import BANNER, bzimage, vmlinux
 
 from harness import arch, image
 from harness.errors import UsageError
@@ -11,24 +11,6 @@ from harness.store import Store
 
 ARCH = arch.load("x86_64")
 ARM64 = arch.load("arm64")
-VERSION = "6.12.1-amd64 (who@where) #1 SMP Thu Jan  1 00:00:00 UTC 1970"
-BANNER = "Linux version 6.12.1-amd64 (who@where)"
-
-
-def bzimage(version: str = VERSION, *, xloadflags: int = 1, protocol: int = 0x20F) -> bytes:
-    data = bytearray(0x1000)
-    data[0x202:0x206] = b"HdrS"
-    struct.pack_into("<H", data, 0x206, protocol)
-    struct.pack_into("<H", data, 0x20E, 0x400)
-    struct.pack_into("<H", data, 0x236, xloadflags)
-    data[0x600 : 0x600 + len(version)] = version.encode()
-    return bytes(data)
-
-
-def vmlinux(store: Store, folder: Path, banner: str) -> bytes:
-    """A real ELF with a real PVH note, which says it is Linux."""
-    text = guest.HALT + f'\n.section .rodata\n.asciz "%s version"\n.asciz "{banner}"\n'
-    return guest.build(text, folder, store).read_bytes()
 
 
 def inspect(folder: Path, data: bytes, row: arch.Arch = ARCH) -> Kernel:
@@ -135,6 +117,7 @@ def test_a_bzimage_that_does_not_say_what_it_is(tmp_path: Path) -> None:
         (b"\0" * 600, "600 bytes"),
         (b"\x7fELF", "cut short"),
         (bzimage()[:0x208], "cut short"),
+        (bzimage()[:-1], "cut short: 4095 bytes, its header says 4096"),
     ],
 )
 def test_what_is_no_kernel_is_named(tmp_path: Path, data: bytes, kind: str) -> None:
@@ -149,6 +132,15 @@ def test_a_cut_vmlinux_never_raises_anything_else(tmp_path: Path, store: Store) 
             inspect(tmp_path, whole[:size])
         except UsageError:
             continue
+
+
+def test_a_vmlinux_without_its_last_byte_is_cut_short(tmp_path: Path, store: Store) -> None:
+    with pytest.raises(UsageError, match="cut short"):
+        inspect(tmp_path, vmlinux(store, tmp_path, BANNER)[:-1])
+
+
+def test_a_signature_may_follow_a_bzimage(tmp_path: Path) -> None:
+    assert inspect(tmp_path, bzimage() + b"signature").release == "6.12.1-amd64"
 
 
 def test_a_damaged_vmlinux_never_raises_anything_else(tmp_path: Path, store: Store) -> None:

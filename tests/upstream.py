@@ -8,7 +8,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -103,9 +103,10 @@ def serve() -> Iterator[KernelOrg]:
         thread.join()
 
 
-def make_mirror(folder: Path, tarball: Path, version: str) -> Path:
+def make_mirror(folder: Path, tarball: Path, version: str, *, debs: Sequence[Path] = ()) -> Path:
     """Make a signed apt repository that has `tarball` in sid; return an apt.conf that uses it.
 
+    It has the binary packages `debs` too.
     Set APT_CONFIG to what is returned: then it is the only repository of this machine. Beside it
     are `key.gpg` and `sums.asc`, kernel.org's list of sums signed with that key.
     """
@@ -122,11 +123,15 @@ def make_mirror(folder: Path, tarball: Path, version: str) -> Path:
         f"Checksums-Sha256:\n {sha256(orig)} {orig.stat().st_size} {orig.name}\n"
         "Directory: pool/main/l/linux\n"
     )
+    packages = dist / "main" / "binary-amd64" / "Packages"
+    packages.parent.mkdir(parents=True)
+    packages.write_text("\n".join(_stanza(deb, folder / "repo") for deb in debs))
     release = dist / "Release"
     release.write_text(
         "Origin: Debian\nSuite: unstable\nCodename: sid\nComponents: main\nArchitectures: amd64\n"
         "Date: Mon, 12 Jan 2026 12:00:00 UTC\n"
         f"SHA256:\n {sha256(sources)} {sources.stat().st_size} main/source/Sources\n"
+        f" {sha256(packages)} {packages.stat().st_size} main/binary-amd64/Packages\n"
     )
     # gpg-agent's socket does not fit into a long path.
     with tempfile.TemporaryDirectory(prefix="gpg-") as home:
@@ -150,3 +155,15 @@ def make_mirror(folder: Path, tarball: Path, version: str) -> Path:
         f'Dir::Etc::sourcelist "{entry}";\nDir::Etc::sourceparts "-";\nDir::State "{state}";\n'
     )
     return config
+
+
+def _stanza(deb: Path, repo: Path) -> str:
+    """Put a package into the pool, and say of it what an index does."""
+    pool = repo / "pool" / "main" / "l" / "linux" / deb.name
+    pool.write_bytes(deb.read_bytes())
+    run = ["dpkg-deb", "--field", str(deb)]
+    control = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    return (
+        f"{control}Filename: {pool.relative_to(repo)}\n"
+        f"Size: {pool.stat().st_size}\nSHA256: {sha256(pool)}\n"
+    )

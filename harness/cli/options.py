@@ -18,6 +18,18 @@ F = TypeVar("F", bound=Callable[..., object])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True)
 
+
+def _kernel_word(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Check what --kernel says; a file is made absolute, so that the job runs from anywhere."""
+    if value is None or value.startswith("deb:"):
+        return value
+    from harness import foreign  # noqa: PLC0415 - `--help` need not pay for it
+
+    file, member = foreign.split(value)
+    path = FILE.convert(file, param, ctx)
+    return f"{path}:{member}" if member else str(path)
+
+
 _SERIES = (
     click.option("--series", metavar="NAME|DIR|MBOX|RANGE|lore:MSGID|-|none", help=(
         "The patches: a name, a folder, an mbox, a git range (with --tree), a message-id, "
@@ -45,8 +57,10 @@ _SCENARIO = (
                  help="A flow of the scenario, or `all`; may be repeated."),
 )  # fmt: skip
 _KERNEL = (
-    click.option("--kernel", type=FILE, metavar="FILE",
-                 help="Boot this bzImage or vmlinux: nothing is applied or built."),
+    click.option("--kernel", callback=_kernel_word, metavar="FILE[:MEMBER]|deb:PACKAGE[=VERSION]",
+                 help=(
+        "Boot this kernel: nothing is applied or built. A bzImage or vmlinux, as it is, "
+        "compressed, or in a .deb or .rpm; `deb:` fetches the package from Debian's mirror.")),
 )  # fmt: skip
 _TALK = (
     click.option("-q", "--quiet", is_flag=True, help="No progress."),
