@@ -8,21 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from harness import image, log, packages, paths, unpack
+from harness import image, log, needs, packages, unpack
 from harness.arch import Arch
 from harness.errors import UsageError
 from harness.job import Kernel
 from harness.store import Store
 
 _TITLE = re.compile(r"^# Linux/\S+ (\S+) Kernel Configuration$", re.MULTILINE)
-
-
-class Lack(msgspec.Struct, frozen=True, kw_only=True):
-    """A symbol that a kernel has not built in, and what becomes of a boot without it."""
-
-    symbol: str
-    means: str
-    is_fatal: bool
 
 
 class _Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,25 +57,12 @@ def find(word: str, arch: Arch, store: Store) -> Kernel:
     configs = [each.path for each in images if _is_config(each.path)]
     kernel = _choose(word, member, [each for each in images if not _is_config(each.path)], arch)
     config = _config_of(kernel, [*configs, *_beside(given[0].path)])
-    lacks = lacking(config, arch) if config else ()
+    lacks = needs.lacking(config, arch) if config else ()
     for each in lacks:
         say = log.warn if each.is_fatal else log.note
         say(f"{kernel.release} has no {each.symbol} built in: {each.means}")
     return msgspec.structs.replace(
         kernel, config=config, lacks=tuple(each.symbol for each in lacks)
-    )
-
-
-def lacking(config: Path, arch: Arch) -> tuple[Lack, ...]:
-    """Return what of data/lacks.toml a .config has not built in."""
-    import tomllib  # noqa: PLC0415 - most runs bring no .config from elsewhere
-
-    rows = tomllib.loads((paths.PACKAGE_DIR / "data" / "lacks.toml").read_text())
-    built_in = set(re.findall(r"^(CONFIG_\w+)=y$", config.read_text(), re.MULTILINE))
-    return tuple(
-        Lack(symbol=symbol, means=row["means"], is_fatal=row.get("fatal", False))
-        for symbol, row in rows.items()
-        if symbol not in built_in and arch.name in row.get("arches", [arch.name])
     )
 
 
