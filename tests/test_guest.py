@@ -1,6 +1,7 @@
 """The guest's C, on this machine: the parts that need no kernel of their own to be right."""
 
 import errno
+import os
 import re
 import shutil
 import subprocess
@@ -345,3 +346,32 @@ def test_mounts_are_as_mountinfo_has_them(guest: Guest) -> None:
         "demo.is_root": "yes",
         "demo.is_no_root": "no",
     }
+
+
+@pytest.mark.parametrize(
+    ("consoles", "is_threaded"),
+    [
+        # 7.2 and 7.3 on x86_64, 7.3 with a screen that a thread does not print on.
+        ("ttyS0                -W- (EC  p a)    4:64\n", "0"),
+        ("ttyS0                -W- (EC Np a)    4:64\n", "1"),
+        ("tty0 -WU (E   p  ) 4:1\nttyS0 -W- (EC Np a) 4:64\n", "1"),
+        ("ttyN0                -W- (EC  p a)    4:64\n", "0"),
+        ("", "0"),
+        (None, "0"),
+    ],
+)  # fmt: skip
+def test_a_console_that_a_thread_prints_on_is_recognised(
+    tmp_path: Path, consoles: str | None, is_threaded: str
+) -> None:
+    if consoles is not None:
+        (tmp_path / "consoles").write_text(consoles)
+    (tmp_path / "main.c").write_text(
+        '#include "machine.c"\nint main(void)\n{\nlook_at_printing();\n'
+        "return is_printing_threaded;\n}\n"
+    )
+    program = tmp_path / "program"
+    argv = ["gcc", *STRICT, f"-I{COMMON}", '-DCONSOLES_PATH="consoles"', "-o", program, "main.c"]
+    subprocess.run(argv, check=True, cwd=tmp_path)
+    done = subprocess.run([program], cwd=tmp_path, check=False)
+    # On a machine with PREEMPT_RT a thread prints whatever the table says.
+    assert str(done.returncode) == ("1" if "PREEMPT_RT" in os.uname().version else is_threaded)

@@ -15,6 +15,9 @@ _Noreturn void finish(void);
 /* Set in a child, where ending must not be the end of the machine. */
 void become_child(void);
 
+/* Finds out how the machine has to end; needs /proc, which a flow may leave. */
+void look_at_printing(void);
+
 _Noreturn void end_machine(void);
 
 /* Before there are records: to the console, and the machine ends. */

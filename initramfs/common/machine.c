@@ -24,6 +24,10 @@
 #define LAST_WORD RB_POWER_OFF
 #endif
 
+#ifndef CONSOLES_PATH		/* tests have a file instead */
+#define CONSOLES_PATH "/proc/consoles"
+#endif
+
 #define EXIT_PORT 0xf4		/* isa-debug-exit, as QEMU is told */
 #define EXIT_VALUE 0x10		/* QEMU's exit status: 0x10 << 1 | 1 = 33 */
 
@@ -48,15 +52,38 @@ static void drain_console(void)
 }
 
 /*
- * On PREEMPT_RT a thread prints, and userspace cannot tell whether it is done.
- * A reboot stops that thread and prints the rest (printk_kthread_shutdown()),
- * leaving by the port would not.
+ * A thread prints on PREEMPT_RT, and for a console that is marked N (nbcon, as
+ * the 8250 is in 7.3), and userspace cannot tell whether it is done. A reboot
+ * stops that thread and prints the rest (printk_kthread_shutdown()), leaving
+ * by the port would not.
  */
-static bool is_printing_threaded(void)
+static bool is_printing_threaded;
+
+static bool has_nbcon(void)
+{
+	char line[128];
+	const char *flags;
+	bool found = false;
+	FILE *consoles;
+
+	/* "ttyS0                -W- (EC Np a)    4:64" */
+	consoles = fopen(CONSOLES_PATH, "re");
+	if (!consoles)
+		return false;
+	while (!found && fgets(line, sizeof(line), consoles)) {
+		flags = strchr(line, '(');
+		found = flags && memchr(flags, 'N', strcspn(flags, ")"));
+	}
+	fclose(consoles);
+	return found;
+}
+
+void look_at_printing(void)
 {
 	struct utsname name;
 
-	return uname(&name) < 0 || strstr(name.version, "PREEMPT_RT");
+	is_printing_threaded = uname(&name) < 0 || has_nbcon() ||
+			       strstr(name.version, "PREEMPT_RT");
 }
 
 /* Returns where there is no such device, or no right to it. */
@@ -72,7 +99,7 @@ static void leave_by_port(void)
 void end_machine(void)
 {
 	drain_console();
-	if (!is_printing_threaded())
+	if (!is_printing_threaded)
 		leave_by_port();
 	reboot(LAST_WORD);
 	/* PID 1 must not return: that is a panic, which would look as one. */

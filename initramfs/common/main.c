@@ -99,6 +99,7 @@ int main(void)
 	}
 
 	mount_proc();
+	look_at_printing();
 	read_parameters();
 	open_records(nonce);
 	record_begin(flows);
