@@ -26,14 +26,19 @@ class _Image(msgspec.Struct, frozen=True, kw_only=True):
 
 def split(word: str) -> tuple[str, str]:
     """Return (FILE, MEMBER) of `FILE` or `FILE:MEMBER`; MEMBER is "" where none is given."""
-    if not Path(word).exists():
-        file, colon, member = word.partition(":")
-        while colon and not Path(file).is_file():
-            more, colon, member = member.partition(":")
-            file = f"{file}:{more}"
-        if colon:
-            return file, member
+    parts = word.split(":")
+    for count in range(len(parts), 0, -1):
+        file = ":".join(parts[:count])
+        if _is_file(file):
+            return file, ":".join(parts[count:])
     return word, ""
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # a name too long for any file
+        return False
 
 
 def find(word: str, arch: Arch, store: Store) -> Kernel:
