@@ -18,10 +18,11 @@ _TITLE = re.compile(r"^# Linux/\S+ (\S+) Kernel Configuration$", re.MULTILINE)
 
 
 class _Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that may be a kernel, and what a user would call it."""
+    """A file that may be a kernel, what errors call it, and its name in the package it is of."""
 
     shown: str
     path: Path
+    member: str = ""
 
 
 def split(word: str) -> tuple[str, str]:
@@ -83,7 +84,9 @@ def _unpacked(given: _Image, store: Store) -> list[_Image]:
     return [
         each
         for name, path in found.items()
-        for each in _unpacked(_Image(shown=f"{given.shown}:{name}", path=path), store)
+        for each in _unpacked(
+            _Image(shown=f"{given.shown}:{name}", path=path, member=given.member or name), store
+        )
     ]
 
 
@@ -91,7 +94,7 @@ def _choose(word: str, member: str, images: list[_Image], arch: Arch) -> Kernel:
     chosen = [each for each in images if _is_named(each, member)]
     if not chosen:
         what = f"no kernel image named {member}" if member else "no kernel image"
-        names = ", ".join(_name(each) for each in images)
+        names = ", ".join(each.member for each in images if each.member)
         raise UsageError(f"--kernel {word}: it holds {what}", hint=names and f"it holds {names}")
     kernels: dict[str, tuple[_Image, Kernel]] = {}
     refusals = []
@@ -105,22 +108,16 @@ def _choose(word: str, member: str, images: list[_Image], arch: Arch) -> Kernel:
     if not kernels:
         raise refusals[0]
     if len(kernels) > 1:
-        names = ", ".join(_name(each) for each, _ in kernels.values())
+        names = ", ".join(each.member for each, _ in kernels.values())
         raise UsageError(
             f"--kernel {word}: it holds {len(kernels)} kernels: {names}",
-            hint=f"choose one: --kernel {word}:{_name(next(iter(kernels.values()))[0])}",
+            hint=f"choose one: --kernel {word}:{next(iter(kernels.values()))[0].member}",
         )
     return next(iter(kernels.values()))[1]
 
 
 def _is_named(each: _Image, member: str) -> bool:
-    name = _name(each)
-    return member in {"", name, Path(name).name}
-
-
-def _name(each: _Image) -> str:
-    """Return the name of an image within what it was unpacked from."""
-    return each.shown.rpartition(":")[2]
+    return member in {"", each.member, Path(each.member).name}
 
 
 def _is_config(path: Path) -> bool:

@@ -19,7 +19,7 @@ from harness.lock import Lock
 from harness.store import Store, digest_of, write_atomically
 
 PREFIX = "deb:"
-# In which suites, besides the machine's own, kernels are looked for; the first that apt prefers.
+# In which suites, besides the machine's own, kernels are looked for.
 _SUITES = ("bookworm-backports", "trixie", *apt.NEWEST)
 _SECURITY_SUITES = ("bookworm-security", "trixie-security")
 # A kernel's package has its version in its name, so an index of yesterday is as good as today's.
@@ -88,7 +88,7 @@ def fetch(word: str, arch: Arch, store: Store) -> tuple[Package, ...]:
         return tuple(_download(file, store) for file in files)
     except HostError:
         # The mirror may have moved on: it is asked anew the next time.
-        note.unlink()
+        note.unlink(missing_ok=True)
         raise
 
 

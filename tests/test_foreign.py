@@ -79,6 +79,21 @@ def test_of_several_kernels_one_is_chosen(tmp_path: Path, store: Store) -> None:
     assert BOOT in str(caught.value.hint)
 
 
+def test_of_several_compressed_kernels_one_is_chosen(tmp_path: Path, store: Store) -> None:
+    files = {}
+    for release in ("6.12.1", "7.1.0"):
+        (tmp_path / "vmlinux").write_bytes(
+            vmlinux(store, tmp_path, f"Linux version {release} (who@where)")
+        )
+        name = f"usr/lib/modules/{release}/vmlinux.xz"
+        files[name] = packed(tmp_path / "vmlinux", "xz").read_bytes()
+    path = deb(tmp_path / "x.deb", files)
+    with pytest.raises(UsageError, match="it holds 2 kernels: usr/lib/modules/6"):
+        foreign.find(str(path), ARCH, store)
+    word = f"{path}:usr/lib/modules/7.1.0/vmlinux.xz"
+    assert foreign.find(word, ARCH, store).release == "7.1.0"
+
+
 def test_a_name_with_colons_is_a_file_first(tmp_path: Path) -> None:
     path = tmp_path / "a:b.deb"
     path.write_bytes(b"")

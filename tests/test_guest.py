@@ -370,7 +370,15 @@ def test_a_console_that_a_thread_prints_on_is_recognised(
         "return is_printing_threaded;\n}\n"
     )
     program = tmp_path / "program"
-    argv = ["gcc", *STRICT, f"-I{COMMON}", '-DCONSOLES_PATH="consoles"', "-o", program, "main.c"]
+    argv = [
+        "gcc",
+        *STRICT,
+        f"-I{COMMON}",
+        '-DCONSOLES_PATH="consoles"',
+        "-o",
+        str(program),
+        "main.c",
+    ]
     subprocess.run(argv, check=True, cwd=tmp_path)
     done = subprocess.run([program], cwd=tmp_path, check=False)
     # On a machine with PREEMPT_RT a thread prints whatever the table says.
