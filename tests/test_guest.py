@@ -79,7 +79,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The common C, compiled once, with the file `kmsg` where the program runs for /dev/kmsg."""
     folder = tmp_path_factory.mktemp("objects")
     made = []
-    for name in ("record", "errno", "child", "mounts"):
+    for name in ("record", "errno", "child", "file", "mounts"):
         made.append(folder / f"{name}.o")
         source = COMMON / f"{name}.c"
         argv = ["gcc", *STRICT, '-DKMSG_PATH="kmsg"', "-c", "-o", str(made[-1]), str(source)]

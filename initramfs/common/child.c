@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Children: for what must not touch PID 1, and for running a program. */
+/* Other programs than PID 1: children, those they run, and the next PID 1. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,24 +49,6 @@ void in_child(void (*body)(void))
 		fault("a child did not return: %s", describe(status));
 }
 
-void copy_file(const char *from, const char *to)
-{
-	static char buffer[16384];
-	int in = must(open(from, O_RDONLY | O_CLOEXEC));
-	struct stat st;
-	ssize_t n;
-	int out;
-
-	must(fstat(in, &st));
-	out = must(open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-			st.st_mode));
-	while ((n = must(read(in, buffer, sizeof(buffer)))))
-		if (must(write(out, buffer, n)) != n)
-			fault("%s: short write", to);
-	must(close(out));
-	close(in);
-}
-
 const char *run_program(const char *path)
 {
 	char *const argv[] = { (char *)path, NULL };
@@ -87,4 +67,14 @@ const char *run_program(const char *path)
 	must(pid);
 	status = wait_for(pid);
 	return error ? errno_name(error) : describe(status);
+}
+
+int go_on_in(const char *flow, char *const argv[])
+{
+	static char state[128];
+	char *const envp[] = { state, NULL };
+
+	snprintf(state, sizeof(state), STATE "=%lu %s", last_record(), flow);
+	fflush(NULL);
+	return execve(argv[0], argv, envp);
 }

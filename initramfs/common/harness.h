@@ -8,6 +8,7 @@
 #define HARNESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* --- flows ------------------------------------------------------------ */
@@ -21,12 +22,18 @@ struct flow {
  * FLOW(pivot) { … } is all it takes: harness.flow=pivot runs it, in PID 1.
  * The linker gathers the descriptions in the section "flows".
  */
-#define FLOW(id)							\
+#define FLOW(id) DEFINE_FLOW(id, #id)
+
+/* The rest of a flow that has gone on to another init: see go_on_in(). */
+#define REST_OF(id) DEFINE_FLOW(rest_of_##id, #id REST)
+#define REST ":rest"
+
+#define DEFINE_FLOW(id, title)						\
 	static void flow_##id(void);					\
 	static const struct flow description_of_##id			\
 	__attribute__((used, section("flows"),				\
 		       aligned(__alignof__(struct flow)))) = {		\
-		.name = #id, .run = flow_##id,				\
+		.name = title, .run = flow_##id,			\
 	};								\
 	static void flow_##id(void)
 
@@ -69,14 +76,31 @@ const char *errno_name(int error);
  */
 void in_child(void (*body)(void));
 
-/* Copy a file with its mode; `to` must not be there yet. */
-void copy_file(const char *from, const char *to);
-
 /* Run a program: "exit:0" and the like, "signal:11", or execve()'s errno. */
 const char *run_program(const char *path);
 
+/*
+ * Replace PID 1 by a program that becomes init in the end, a copy of ours, as
+ * `switch_root` does: argv[0] is its path. That init mounts /proc, opens its
+ * own /dev/kmsg, goes on with the numbers of records, runs REST_OF(flow) and
+ * then the flows after it. Only returns where the program cannot be run: -1
+ * and errno. What is open stays open unless it is O_CLOEXEC.
+ */
+int go_on_in(const char *flow, char *const argv[]);
+
 /* Does nothing, and that well: for a flow that needs something to run. */
 #define ALIVE "/bin/alive"
+
+/* --- files ------------------------------------------------------------ */
+
+/* Copy a file with its mode; `to` must not be there yet. */
+void copy_file(const char *from, const char *to);
+
+/*
+ * All of a file, as a string, from a path that starts in an open folder (or
+ * AT_FDCWD). Returns its length; it is a fault if that is not below `size`.
+ */
+size_t read_text(int folder, const char *path, char *text, size_t size);
 
 /* --- mounts ----------------------------------------------------------- */
 
@@ -103,6 +127,7 @@ unsigned int count_mounts(void);
 struct mountstat {
 	uint64_t id;
 	uint64_t parent_id;
+	uint64_t device;	/* as st_dev of what is on it */
 	uint64_t magic;
 	uint32_t old_id;
 	uint32_t old_parent_id;
@@ -112,13 +137,17 @@ struct mountstat {
 /* Returns 0, or -1 with errno: ENOSYS before v6.8. */
 int stat_mount(uint64_t id, struct mountstat *out);
 
+/* The unique ids of what is mounted below one, or below THE_ROOT: how many. */
+long list_mounts(uint64_t id, uint64_t *ids, size_t size);
+#define THE_ROOT UINT64_MAX
+
 /* The unique id of the mount that `path` is on; 0 where there is none. */
 uint64_t unique_mount_id(const char *path);
 
 /* Whether `path` is the root of its mount. */
 bool is_mount_root(const char *path);
 
-/* "tmpfs", "ramfs", "nullfs"; the magic number in hex for any other. */
+/* "tmpfs", "ramfs", "nullfs", "ext4", "squashfs"; else the number in hex. */
 const char *fs_name(const char *path);
 
 #endif

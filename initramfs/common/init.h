@@ -6,6 +6,10 @@
 /* Opens /dev/kmsg; from here on there are records. */
 void open_records(const char *nonce);
 
+/* The same in an init that goes on where another was, at that number. */
+void reopen_records(const char *nonce, unsigned long last);
+unsigned long last_record(void);
+
 void record_begin(const char *flows);
 void record_end(void);
 
@@ -22,6 +26,9 @@ _Noreturn void end_machine(void);
 
 /* Before there are records: to the console, and the machine ends. */
 _Noreturn void die(const char *what);
+
+/* "NUMBER FLOW", in the environment of an init that is not the first. */
+#define STATE "HARNESS_STATE"
 
 #define CHILD_FAULT 99		/* a child's exit status after its fault() */
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -23,10 +24,20 @@ extern const struct flow __stop_flows[] __attribute__((weak));
 static char nonce[64] = "-";
 static char flows[256];
 
-static void mount_proc(void)
+#define MAX_FLOWS 16
+
+/*
+ * What stands under / need not be our cpio: the kernel may have mounted a disk
+ * and its /dev, or another init may have been here. EBUSY: it is there.
+ */
+static void mount_what_is_needed(void)
 {
-	if (mount("proc", "/proc", "proc", 0, NULL) < 0)
+	if (mount("proc", "/proc", "proc", 0, NULL) < 0 && errno != EBUSY)
 		die("mount /proc");
+	if (!access("/dev/kmsg", F_OK))
+		return;
+	if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) < 0)
+		die("mount /dev, which has no kmsg");
 }
 
 static void take_parameter(const char *word, const char *key, char *value,
@@ -72,37 +83,56 @@ static const struct flow *find_flow(const char *name)
 	fault("there is no flow %s in this initramfs", name);
 }
 
-/* All names are looked up before the first flow runs. */
-static void run_flows(void)
+/*
+ * All names are looked up before the first flow runs. Where an earlier init
+ * has come as far as `last`, that flow's rest and what follows it is left.
+ */
+static void run_flows(const char *last)
 {
-	const struct flow *chosen[16];
+	const struct flow *chosen[MAX_FLOWS], *rest = NULL;
 	unsigned int count = 0, i;
-	char *rest = flows, *name;
+	char *left = flows, *name;
+	char title[64];
 
 	if (!*flows)
 		fault("there is no harness.flow= on the command line");
-	while ((name = strsep(&rest, ","))) {
-		if (count == sizeof(chosen) / sizeof(*chosen))
+	while ((name = strsep(&left, ","))) {
+		if (count == MAX_FLOWS)
 			fault("harness.flow names more than %u flows", count);
 		chosen[count++] = find_flow(name);
+		if (!last || strcmp(name, last))
+			continue;
+		snprintf(title, sizeof(title), "%s" REST, last);
+		chosen[0] = rest = find_flow(title);
+		count = 1;
 	}
+	if (last && !rest)
+		fault("flow %s is to go on, and is not to run", last);
 	for (i = 0; i < count; i++)
 		chosen[i]->run();
 }
 
 int main(void)
 {
+	const char *state = getenv(STATE);
+	char *last = NULL;
+
 	/* It ends by ending the machine, which must not be somebody's own. */
 	if (getpid() != 1) {
 		fprintf(stderr, "this is PID 1 of a guest, nothing else\n");
 		return 1;
 	}
 
-	mount_proc();
+	mount_what_is_needed();
 	look_at_printing();
 	read_parameters();
-	open_records(nonce);
-	record_begin(flows);
-	run_flows();
+	if (state) {
+		reopen_records(nonce, strtoul(state, &last, 10));
+		last += strspn(last, " ");
+	} else {
+		open_records(nonce);
+		record_begin(flows);
+	}
+	run_flows(last);
 	finish();
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -18,6 +19,9 @@
 /* Newer than the headers of many a toolchain. */
 #ifndef __NR_statmount
 #define __NR_statmount 457
+#endif
+#ifndef __NR_listmount
+#define __NR_listmount 458
 #endif
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x4000U
@@ -78,12 +82,20 @@ int stat_mount(uint64_t id, struct mountstat *out)
 	}
 	out->id = reply.mnt_id;
 	out->parent_id = reply.mnt_parent_id;
+	out->device = makedev(reply.sb_dev_major, reply.sb_dev_minor);
 	out->magic = reply.sb_magic;
 	out->old_id = reply.mnt_id_old;
 	out->old_parent_id = reply.mnt_parent_id_old;
 	snprintf(out->type, sizeof(out->type), "%.31s",
 		 reply.strings + reply.fs_type);
 	return 0;
+}
+
+long list_mounts(uint64_t id, uint64_t *ids, size_t size)
+{
+	struct id_request request = { .size = sizeof(request), .mnt_id = id };
+
+	return syscall(__NR_listmount, &request, ids, size, 0);
 }
 
 uint64_t unique_mount_id(const char *path)
@@ -117,6 +129,10 @@ const char *fs_name(const char *path)
 		return "ramfs";
 	case NULL_FS_MAGIC:
 		return "nullfs";
+	case EXT4_SUPER_MAGIC:	/* and of ext2 and ext3 */
+		return "ext4";
+	case SQUASHFS_MAGIC:
+		return "squashfs";
 	}
 	snprintf(number, sizeof(number), "0x%lx", (unsigned long)st.f_type);
 	return number;
@@ -170,19 +186,11 @@ typedef void see_fn(const struct mountinfo *m, void *arg);
 static unsigned int read_mountinfo(see_fn *see, void *arg)
 {
 	static char text[32768];
-	int fd = must(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
 	unsigned int count = 0;
 	char *rest = text, *line;
 	struct mountinfo m;
-	size_t len = 0;
-	ssize_t n;
 
-	while ((n = must(read(fd, text + len, sizeof(text) - 1 - len))))
-		len += n;
-	close(fd);
-	if (len == sizeof(text) - 1)
-		fault("/proc/self/mountinfo is longer than %zu bytes", len);
-	text[len] = '\0';
+	read_text(AT_FDCWD, "/proc/self/mountinfo", text, sizeof(text));
 	while ((line = strsep(&rest, "\n")) && *line) {
 		parse_line(line, &m);
 		if (see)

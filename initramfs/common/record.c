@@ -6,7 +6,8 @@
  *	<1>harness: NONCE SEQ KIND TEXT\n
  *
  * Level 1 so that "quiet" does not hide them. SEQ starts at 1 and has no gaps,
- * over all processes; they take turns, since a parent waits for its child.
+ * over all processes; they take turns, since a parent waits for its child. An
+ * init that execs another hands it the number.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -44,7 +45,7 @@ static bool is_child;
 /*
  * Opened once, on the initramfs' own /dev, and kept, so that records outlive
  * a pivot. As long as it is open it keeps the initramfs from being freed: a
- * flow that measures that memory must open a node on its new root first.
+ * flow that measures that memory goes on in another init, on its new root.
  */
 static int kmsg = -1;
 
@@ -119,6 +120,17 @@ void open_records(const char *nonce)
 	kmsg = open(KMSG_PATH, O_WRONLY | O_CLOEXEC);
 	if (kmsg < 0)
 		die("open " KMSG_PATH);
+}
+
+void reopen_records(const char *nonce, unsigned long last)
+{
+	open_records(nonce);
+	*sequence = last;
+}
+
+unsigned long last_record(void)
+{
+	return *sequence;
 }
 
 void record_begin(const char *flows)
