@@ -19,6 +19,8 @@ FLOW(keep)
 	enter_new_root("keep");
 	must(mkdir("initramfs", 0755));
 	attempt("keep.as_written", pivot_root(".", "/initramfs"));
+	must(mkdir("/initramfs", 0755));
+	attempt("keep.as_written_and_made", pivot_root(".", "/initramfs"));
 	if (attempt("keep.pivot_root", pivot_root(".", "initramfs")) < 0)
 		return;
 	must(chdir("/"));

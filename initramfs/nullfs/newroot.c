@@ -2,10 +2,13 @@
 /* The tmpfs that is to become the root: made, and looked at afterwards. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -14,12 +17,12 @@
 #define NEW_ROOT "/newroot"
 #define WITNESS "/witness"
 
-static void observe_preconditions(const char *flow)
+void observe_preconditions(const char *flow, const char *point)
 {
 	struct mountinfo root, target;
 
-	if (!find_mount("/", &root) || !find_mount(NEW_ROOT, &target))
-		fault("/ or " NEW_ROOT " is not in /proc/self/mountinfo");
+	if (!find_mount("/", &root) || !find_mount(point, &target))
+		fault("/ or %s is not in /proc/self/mountinfo", point);
 	observe_bool(join(flow, "target_is_mount"), is_mount_root("."));
 	observe_bool(join(flow, "target_is_private"), !target.is_shared);
 	observe_bool(join(flow, "target_is_on_root"),
@@ -41,7 +44,7 @@ void enter_new_root(const char *flow)
 	must(mkdir("proc", 0755));
 	must(mount("proc", "proc", "proc", 0, NULL));
 	copy_file(ALIVE, "alive");
-	observe_preconditions(flow);
+	observe_preconditions(flow, NEW_ROOT);
 }
 
 static bool write_and_read_back(void)
@@ -57,7 +60,13 @@ static bool write_and_read_back(void)
 	return !memcmp(text, seen, sizeof(text));
 }
 
-void observe_new_root(const char *flow)
+void observe_use(const char *flow)
+{
+	observe_bool(join(flow, "can_write"), write_and_read_back());
+	observe_str(join(flow, "can_exec"), run_program("/alive"));
+}
+
+void observe_mount(const char *flow)
 {
 	struct mountinfo root;
 
@@ -67,7 +76,44 @@ void observe_new_root(const char *flow)
 	observe_str(join(flow, "root_type"), root.type);
 	observe_str(join(flow, "root_fs"), fs_name("/"));
 	observe_u64(join(flow, "root_parent_mnt_id"), root.parent_id);
+}
+
+void observe_new_root(const char *flow)
+{
+	observe_mount(flow);
 	observe_bool(join(flow, "root_is_target"), !access("/alive", X_OK));
-	observe_bool(join(flow, "can_write"), write_and_read_back());
-	observe_str(join(flow, "can_exec"), run_program("/alive"));
+	observe_use(flow);
+}
+
+void furnish_for_init(void)
+{
+	must(mkdir("dev", 0755));
+	must(mknod("dev/console", S_IFCHR | 0600, makedev(5, 1)));
+	must(mknod("dev/kmsg", S_IFCHR | 0600, makedev(1, 11)));
+	copy_file("/init", "init");
+}
+
+void leave_namespace(void)
+{
+	must(unshare(CLONE_NEWNS));
+	must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+}
+
+void enter_tmpfs(void)
+{
+	must(mount("tmpfs", "/tmp", "tmpfs", 0, NULL));
+	must(chdir("/tmp"));
+}
+
+bool stand_below_root(void)
+{
+	int self;
+
+	leave_namespace();
+	self = must(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+	if (umount2("/", MNT_DETACH) < 0)
+		return false;
+	must(setns(self, CLONE_NEWNS));
+	close(self);
+	return true;
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What stands under userspace before it has done anything. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "nullfs.h"
@@ -32,6 +36,7 @@ void observe_parent(const char *flow)
 
 void observe_root(void)
 {
+	static char text[4096];
 	struct mountinfo root;
 
 	if (!find_mount("/", &root))
@@ -44,5 +49,11 @@ void observe_root(void)
 	observe_bool("root.nullfs_is_visible", has_mount_of_type("nullfs"));
 	observe_errno("root.mount_nullfs",
 		      mount("none", "/tmp", "nullfs", 0, NULL));
+	observe_errno("root.fsopen_nullfs",
+		      syscall(SYS_fsopen, "nullfs", FSOPEN_CLOEXEC));
+	read_text(AT_FDCWD, "/proc/filesystems", text, sizeof(text));
+	observe_bool("root.nullfs_is_registered", strstr(text, "nullfs"));
+	read_text(AT_FDCWD, "/proc/mounts", text, sizeof(text));
+	observe_bool("root.nullfs_is_in_proc_mounts", strstr(text, "nullfs"));
 	observe_parent("root");
 }
