@@ -191,6 +191,8 @@ class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A program in the scenario's `initrds` folder that makes this boot's initramfs."""
     kconfig: tuple[str, ...] = ()
     """What the boot needs of the kernel, besides what the scenario does."""
+    programs: tuple[str, ...] = ()
+    """Programs of this machine's that its initramfs has in `/bin`."""
     ballast_mib: int = 0
     """The size of a file `/ballast` in the initramfs."""
     memory_mib: int | None = None

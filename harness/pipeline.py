@@ -21,6 +21,7 @@ from harness import (
     image,
     initramfs,
     initrd,
+    programs,
     kconfig,
     lane,
     scenario,
@@ -262,9 +263,12 @@ class Pipeline:
                 lambda: initrd.build(self.scenario, plan.initrd or "", store=self.store),
                 detail=lambda _made: plan.initrd or "",
             )
+        made = self.initramfs
+        if plan.programs:
+            made = programs.add(made, plan.programs, arch=self.arch, store=self.store)
         if plan.ballast_mib:
-            return initramfs.with_ballast(self.initramfs, plan.ballast_mib, store=self.store)
-        return self.initramfs
+            made = initramfs.with_ballast(made, plan.ballast_mib, store=self.store)
+        return made
 
     def _checkout(self) -> AbstractContextManager[Path]:
         return lane.checkout(self.tree, store=self.store)

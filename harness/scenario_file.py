@@ -56,6 +56,7 @@ class Boot(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="keba
     initramfs: bool = True
     initrd: str | None = None
     kconfig: list[str] = []
+    programs: list[str] = []
     ballast_mib: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
     memory_mib: Annotated[int, msgspec.Meta(ge=16)] | None = None
     cpus: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
@@ -247,6 +248,7 @@ def check_boots(told: ScenarioFile, columns: Sequence[str], where: Path) -> tupl
                 has_initramfs=row.initramfs,
                 initrd=row.initrd,
                 kconfig=tuple(row.kconfig),
+                programs=tuple(row.programs),
                 ballast_mib=row.ballast_mib,
                 memory_mib=row.memory_mib,
                 cpus=row.cpus,

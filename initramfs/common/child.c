@@ -69,12 +69,12 @@ const char *run_program(const char *path)
 	return error ? errno_name(error) : describe(status);
 }
 
-int go_on_in(const char *flow, char *const argv[])
+int go_on_in(const char *flow, const char *const argv[])
 {
 	static char state[128];
 	char *const envp[] = { state, NULL };
 
 	snprintf(state, sizeof(state), STATE "=%lu %s", last_record(), flow);
 	fflush(NULL);
-	return execve(argv[0], argv, envp);
+	return execve(argv[0], (char *const *)argv, envp);
 }

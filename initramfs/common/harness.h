@@ -86,7 +86,7 @@ const char *run_program(const char *path);
  * then the flows after it. Only returns where the program cannot be run: -1
  * and errno. What is open stays open unless it is O_CLOEXEC.
  */
-int go_on_in(const char *flow, char *const argv[]);
+int go_on_in(const char *flow, const char *const argv[]);
 
 /* Does nothing, and that well: for a flow that needs something to run. */
 #define ALIVE "/bin/alive"
