@@ -34,7 +34,7 @@ def add(plain: Initramfs, names: Sequence[str], *, arch: Arch, store: Store) -> 
     """Return the archive with this machine's programs `names` in `/bin`, libraries and all.
 
     Raises:
-        HostError: a program or a library of it is not here, or the guest is of another architecture.
+        HostError: a program or a library of it is not here, or the guest is no such machine.
     """
     found = {name: _find(name, arch) for name in names}
     libraries = {path for program in found.values() for path in libraries_of(program)}
@@ -65,7 +65,8 @@ def libraries_of(program: Path) -> tuple[Path, ...]:
         if stream.read(len(_ELF)) != _ELF:
             return ()
     # It exits 1 and names no file for a static program.
-    said = proc.run([proc.which("ldd", hint="the C library has it (Debian: libc-bin)"), str(program)])
+    ldd = proc.which("ldd", hint="it comes with the C library (Debian: libc-bin)")
+    said = proc.run([ldd, str(program)])
     missing = _MISSING.findall(said.text)
     if missing:
         raise HostError(
@@ -83,9 +84,7 @@ def _find(name: str, arch: Arch) -> Path:
         )
     path = shutil.which(name) or shutil.which(name, path=_ADMIN_PATH)
     if path is None:
-        raise HostError(
-            f"{name} is not here, and the guest is to have it", hint=f"install {name}"
-        )
+        raise HostError(f"{name} is not here, and the guest is to have it", hint=f"install {name}")
     return Path(path)
 
 

@@ -24,6 +24,7 @@ STRICT = [
 ENDING = """
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +100,9 @@ def guest(tmp_path: Path, objects: list[Path]) -> Guest:
         source = tmp_path / "main.c"
         source.write_text(
             f"{ENDING}{before}\nint main(int argc, char **argv)\n{{\n(void)argc;\n(void)argv;\n"
-            f'open_records("n0nce");\nrecord_begin("demo");\n{body}\nfinish();\n}}\n'
+            'char *state = getenv(STATE), *flow = "none";\n(void)flow;\n'
+            'if (state) {\nreopen_records("n0nce", strtoul(state, &flow, 10));\n} else {\n'
+            f'open_records("n0nce");\nrecord_begin("demo");\n}}\n{body}\nfinish();\n}}\n'
         )
         program = tmp_path / "program"
         argv = ["gcc", *STRICT, f"-I{COMMON}", "-o", str(program), str(source)]
@@ -306,6 +309,48 @@ def test_a_copied_file_has_the_same_bytes_and_mode(guest: Guest, tmp_path: Path)
     guest("copy_file(argv[1], argv[2]);", str(old), str(new)).assert_whole()
     assert new.read_bytes() == old.read_bytes()
     assert new.stat().st_mode == old.stat().st_mode
+
+
+def test_another_init_goes_on_with_the_numbers_and_the_flow(guest: Guest) -> None:
+    boot = guest(
+        'if (!state) {\nobserve_str("demo.first", "x");\n'
+        'go_on_in("demo", (const char *const[]) { argv[0], "more", NULL });\n}\n'
+        'observe_str("demo.state", state);\nobserve_str("demo.flow", flow);\n'
+        'observe_str("demo.argument", argc > 1 ? argv[1] : "none");'
+    )
+    assert boot.values == {
+        "demo.first": "x",
+        "demo.state": "2 demo",
+        "demo.flow": " demo",
+        "demo.argument": "more",
+    }
+    assert boot.kinds().count("begin") == 1
+    boot.assert_whole()
+
+
+def test_an_init_that_cannot_be_run_leaves_the_first_one_going(guest: Guest) -> None:
+    boot = guest(
+        'observe_errno("demo.exec", go_on_in("demo", (const char *const[]) { "/none", NULL }));\n'
+        'observe_str("demo.after", "x");'
+    )
+    assert boot.values == {"demo.exec": "ENOENT", "demo.after": "x"}
+    boot.assert_whole()
+
+
+def test_a_file_is_read_whole_from_an_open_folder(guest: Guest, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("two\nlines\n")
+    boot = guest(
+        'char text[32];\nint here = must(open(".", O_RDONLY));\n'
+        'observe_u64("demo.size", read_text(here, "text", text, sizeof(text)));\n'
+        'observe_str("demo.text", text);'
+    )
+    assert boot.values == {"demo.size": "10", "demo.text": "two\nlines\n"}
+
+
+def test_a_file_longer_than_its_place_is_a_fault(guest: Guest, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("x" * 31)
+    boot = guest('char text[32];\nread_text(AT_FDCWD, "text", text, sizeof(text));')
+    assert boot.faults() == ["text is longer than 31 bytes"]
 
 
 def test_records_that_cannot_be_written_are_no_success(guest: Guest) -> None:

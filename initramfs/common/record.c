@@ -117,7 +117,7 @@ void open_records(const char *nonce)
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (sequence == MAP_FAILED)
 		die("mmap");
-	kmsg = open(KMSG_PATH, O_WRONLY | O_CLOEXEC);
+	kmsg = open(KMSG_PATH, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (kmsg < 0)
 		die("open " KMSG_PATH);
 }

@@ -40,8 +40,8 @@ static void observe_cmdline(const char *flow)
 	observe_str(join(flow, "given"), words_of("/proc/cmdline"));
 	observe_str(join(flow, "arguments"), words_of("/proc/self/cmdline"));
 	observe_str(join(flow, "environment"), words_of("/proc/self/environ"));
-	observe_mount(flow);
-	observe_parent(flow);
+	observe_str(join(flow, "root_fs"), fs_name("/"));
+	observe_below(flow);
 }
 
 #define CMDLINE_FLOW(id) FLOW(id) { observe_cmdline(#id); }

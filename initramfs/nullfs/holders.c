@@ -112,7 +112,7 @@ static void look_at_files(int task, const char *who)
 static void look_at_task(const char *pid)
 {
 	static const char *const links[] = { "root", "cwd", "exe" };
-	char path[32], who[32];
+	char path[32], who[80];		/* a kworker tells what it does */
 	struct stat st;
 	unsigned int i;
 	int task, fd;

@@ -31,7 +31,6 @@ static void observe_ids(const char *when)
 	must(stat_mount(root.parent_id, &parent));
 	observe_u64(join(when, "old_id"), root.old_id);
 	observe_u64(join(when, "old_parent_id"), root.old_parent_id);
-	observe_str(join(when, "type"), root.type);
 	observe_str(join(when, "parent_type"), parent.type);
 	observe_hex(join(when, "parent_magic"), parent.magic);
 	observe_bool(join(when, "parent_is_bottom"),

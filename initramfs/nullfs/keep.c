@@ -17,6 +17,7 @@ FLOW(keep)
 	struct mountinfo old;
 
 	enter_new_root("keep");
+	observe_preconditions("keep", NEW_ROOT);
 	must(mkdir("initramfs", 0755));
 	attempt("keep.as_written", pivot_root(".", "/initramfs"));
 	must(mkdir("/initramfs", 0755));

@@ -14,6 +14,17 @@
 #include "harness.h"
 #include "nullfs.h"
 
+/* Under the disk is what it was mounted on: nullfs, or rootfs as it was made. */
+static void observe_base(const char *flow)
+{
+	struct mountstat root, base;
+
+	if (stat_mount(unique_mount_id("/"), &root) < 0)
+		return;
+	must(stat_mount(root.parent_id, &base));
+	observe_hex(join(flow, "magic_below"), base.magic);
+}
+
 static void observe_disk(const char *flow)
 {
 	struct statvfs fs;
@@ -27,7 +38,8 @@ static void observe_disk(const char *flow)
 		     has_mount_of_type("rootfs"));
 	observe_bool(join(flow, "nullfs_is_listed"),
 		     has_mount_of_type("nullfs"));
-	observe_parent(flow);
+	observe_below(flow);
+	observe_base(flow);
 }
 
 FLOW(root_ext4)
@@ -35,9 +47,9 @@ FLOW(root_ext4)
 	observe_disk("root_ext4");
 }
 
-FLOW(root_rw)
+FLOW(root_ro)
 {
-	observe_disk("root_rw");
+	observe_disk("root_ro");
 }
 
 FLOW(root_squashfs)
@@ -51,13 +63,13 @@ FLOW(root_ext4_initrd)
 	observe_mount("root_ext4_initrd");
 	observe_bool("root_ext4_initrd.disk_is_mounted",
 		     has_mount_of_type("ext4"));
-	observe_parent("root_ext4_initrd");
+	observe_below("root_ext4_initrd");
 	must(mount("devtmpfs", "/dev", "devtmpfs", 0, NULL));
-	must(mkdir("/newroot", 0755));
-	must(mount("/dev/vda", "/newroot", "ext4", MS_RDONLY, NULL));
-	must(chdir("/newroot"));
+	must(mkdir(NEW_ROOT, 0755));
+	must(mount("/dev/vda", NEW_ROOT, "ext4", MS_RDONLY, NULL));
+	must(chdir(NEW_ROOT));
 	must(mount("/proc", "proc", NULL, MS_BIND, NULL));
-	observe_preconditions("root_ext4_initrd", "/newroot");
+	observe_lack("root_ext4_initrd", NEW_ROOT);
 	if (attempt("root_ext4_initrd.pivot_root", pivot_root(".", ".")) < 0)
 		return;
 	attempt("root_ext4_initrd.umount2", umount2(".", MNT_DETACH));

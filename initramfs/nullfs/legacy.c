@@ -22,11 +22,13 @@ static void move_over_root(const char *flow)
 FLOW(legacy)
 {
 	enter_new_root("legacy");
+	observe_lack("legacy", NEW_ROOT);
 	move_over_root("legacy");
 	must(chdir("/"));
 
 	observe_new_root("legacy");
 	observe_bool("legacy.rootfs_is_listed", has_mount_of_type("rootfs"));
+	observe_below("legacy");
 }
 
 FLOW(fallback)
@@ -34,6 +36,7 @@ FLOW(fallback)
 	bool is_pivoted;
 
 	enter_new_root("fallback");
+	observe_lack("fallback", NEW_ROOT);
 	is_pivoted = !attempt("fallback.pivot_root", pivot_root(".", "."));
 	observe_str("fallback.way", is_pivoted ? "pivot_root" : "move");
 	if (is_pivoted)
@@ -44,4 +47,5 @@ FLOW(fallback)
 
 	observe_new_root("fallback");
 	observe_bool("fallback.rootfs_is_listed", has_mount_of_type("rootfs"));
+	observe_below("fallback");
 }

@@ -91,6 +91,7 @@ FLOW(memory)
 
 	take_notes(&before);
 	enter_new_root("memory");
+	observe_lack("memory", NEW_ROOT);
 	furnish_for_init();
 	fd = must(open(notes + 1, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	must(write(fd, &before, sizeof(before)));

@@ -32,7 +32,7 @@ static void pivot_and_umount(const char *flow)
 	char text[4096];
 
 	enter_tmpfs();
-	observe_preconditions(flow, "/tmp");
+	observe_lack(flow, "/tmp");
 	if (attempt(join(flow, "pivot_root"), pivot_root(".", ".")) < 0)
 		return;
 	attempt(join(flow, "pivot_umount"), umount2(".", MNT_DETACH));
@@ -44,7 +44,7 @@ static void pivot_and_umount(const char *flow)
 	observe_bool(join(flow, "only_tmpfs_is_listed"),
 		     strchr(text, '\n') == strrchr(text, '\n') &&
 		     strstr(text, " / / rw,relatime - tmpfs tmpfs "));
-	observe_parent(flow);
+	observe_below(flow);
 }
 
 static void pivot_in_namespace(void)
@@ -99,7 +99,7 @@ static void look_around(const char *flow, const char *after)
 	observe_str(join(flow, "mountinfo"), root.rest);
 	observe_bool(join(flow, "nullfs_is_listed"),
 		     has_mount_of_type("nullfs"));
-	observe_parent(flow);
+	observe_below(flow);
 	observe_bool(join(flow, "root_is_mount"), is_mount_root("/"));
 	attempt(join(flow, "umount"), umount2("/", MNT_DETACH));
 	attempt(join(flow, "umount_again"), umount2("/", MNT_DETACH));
@@ -175,7 +175,7 @@ static void look_at_nothing(void)
 	observe_bool("empty.proc_is_reachable", !access("/proc/self", F_OK));
 	observe_u64("empty.mounts_below",
 		    must(list_mounts(unique_mount_id("/"), ids, 4)));
-	observe_parent("empty");
+	observe_below("empty");
 	observe_bool("empty.mountinfo_ends",
 		     has_end(proc, text, sizeof(text)));
 	line = strchr(text, ':');

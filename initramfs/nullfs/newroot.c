@@ -14,21 +14,55 @@
 #include "harness.h"
 #include "nullfs.h"
 
-#define NEW_ROOT "/newroot"
 #define WITNESS "/witness"
 
-void observe_preconditions(const char *flow, const char *point)
+struct condition {
+	const char *name;
+	bool is_met;
+};
+
+#define CONDITIONS 5
+
+static void look_at_conditions(const char *point, struct condition *conditions)
 {
 	struct mountinfo root, target;
 
 	if (!find_mount("/", &root) || !find_mount(point, &target))
 		fault("/ or %s is not in /proc/self/mountinfo", point);
-	observe_bool(join(flow, "target_is_mount"), is_mount_root("."));
-	observe_bool(join(flow, "target_is_private"), !target.is_shared);
-	observe_bool(join(flow, "target_is_on_root"),
-		     target.parent_id == root.id);
-	observe_bool(join(flow, "parent_is_private"), !root.is_shared);
-	observe_bool(join(flow, "root_is_mount"), is_mount_root("/"));
+	memcpy(conditions, (struct condition[]) {
+		{ "target_is_mount", is_mount_root(".") },
+		{ "target_is_private", !target.is_shared },
+		{ "target_is_on_root", target.parent_id == root.id },
+		{ "parent_is_private", !root.is_shared },
+		{ "root_is_mount", is_mount_root("/") },
+	}, CONDITIONS * sizeof(*conditions));
+}
+
+void observe_preconditions(const char *flow, const char *point)
+{
+	struct condition conditions[CONDITIONS];
+	unsigned int i;
+
+	look_at_conditions(point, conditions);
+	for (i = 0; i < CONDITIONS; i++)
+		observe_bool(join(flow, conditions[i].name),
+			     conditions[i].is_met);
+}
+
+void observe_lack(const char *flow, const char *point)
+{
+	struct condition conditions[CONDITIONS];
+	char lack[160] = "";
+	unsigned int i;
+
+	look_at_conditions(point, conditions);
+	for (i = 0; i < CONDITIONS; i++) {
+		if (conditions[i].is_met)
+			continue;
+		strcat(lack, *lack ? " " : "");
+		strcat(lack, conditions[i].name);
+	}
+	observe_str(join(flow, "lack"), *lack ? lack : "nothing");
 }
 
 void enter_new_root(const char *flow)
@@ -44,7 +78,6 @@ void enter_new_root(const char *flow)
 	must(mkdir("proc", 0755));
 	must(mount("proc", "proc", "proc", 0, NULL));
 	copy_file(ALIVE, "alive");
-	observe_preconditions(flow, NEW_ROOT);
 }
 
 static bool write_and_read_back(void)

@@ -16,10 +16,8 @@ static inline long pivot_root(const char *new_root, const char *put_old)
 /* What userspace stands on before it does anything: root.* */
 void observe_root(void);
 
-/*
- * Mounts a fresh tmpfs with a /proc in it, chdirs to it, and states what a
- * pivot needs, so that an EINVAL after it can only mean the one thing.
- */
+/* Mounts a fresh tmpfs with a /proc in it, and chdirs to it. */
+#define NEW_ROOT "/newroot"
 void enter_new_root(const char *flow);
 
 /* That / is now the tmpfs, can be written to and has programs run from it. */
@@ -34,6 +32,9 @@ void observe_mount(const char *flow);
 /* What hides under /: FLOW.parent_* by statmount(2), which sees nullfs too. */
 void observe_parent(const char *flow);
 
+/* The same in a word, FLOW.below: "nullfs", or "nothing" if / is the bottom. */
+void observe_below(const char *flow);
+
 /* For an init that is to go on in a new root: nodes in its /dev, and itself. */
 void furnish_for_init(void);
 
@@ -43,8 +44,13 @@ void leave_namespace(void);
 /* A fresh tmpfs, private, on /tmp, which becomes the cwd. In a child. */
 void enter_tmpfs(void);
 
-/* What makes EINVAL mean one thing, for the mount `point` that is the cwd. */
+/*
+ * What a pivot to the cwd, a mount at `point`, needs besides a root that has a
+ * parent, so that EINVAL can only mean the one thing: each for itself, or as
+ * FLOW.lack, which says "nothing" or names what is missing.
+ */
 void observe_preconditions(const char *flow, const char *point);
+void observe_lack(const char *flow, const char *point);
 
 /*
  * Make what is below / the root and the cwd, by taking / away in a mount

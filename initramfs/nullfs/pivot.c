@@ -43,6 +43,7 @@ FLOW(pivot)
 {
 	observe_root();
 	enter_new_root("pivot");
+	observe_preconditions("pivot", NEW_ROOT);
 	if (attempt("pivot.pivot_root", pivot_root(".", ".")) < 0) {
 		in_child(pivot_elsewhere);
 		observe_rest();

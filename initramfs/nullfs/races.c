@@ -120,7 +120,7 @@ static void pivot_calmly(void)
 {
 	leave_namespace();
 	enter_tmpfs();
-	observe_preconditions("races", "/tmp");
+	observe_lack("races", "/tmp");
 	counters->pivot_error = 0;
 	if (attempt("races.calm_pivot_root", pivot_root(".", ".")) < 0)
 		counters->pivot_error = errno;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What stands under userspace before it has done anything. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,19 @@ void observe_parent(const char *flow)
 	observe_str(join(flow, "parent_type"), parent.type);
 	observe_hex(join(flow, "parent_magic"), parent.magic);
 	observe_u64(join(flow, "parent_old_id"), parent.old_id);
+}
+
+void observe_below(const char *flow)
+{
+	struct mountstat root, parent;
+
+	if (stat_mount(unique_mount_id("/"), &root) < 0) {
+		observe_str(join(flow, "below"), errno_name(errno));
+		return;
+	}
+	must(stat_mount(root.parent_id, &parent));
+	observe_str(join(flow, "below"),
+		    parent.id == root.id ? "nothing" : parent.type);
 }
 
 void observe_root(void)

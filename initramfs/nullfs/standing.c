@@ -77,10 +77,10 @@ static void list_names(void)
 	if (!folder)
 		fault("opendir /: %s", errno_name(errno));
 	while ((entry = readdir(folder))) {
+		if (strlen(names) + strlen(entry->d_name) + 2 > sizeof(names))
+			fault("there is a lot in / after %s", names);
 		strcat(names, *names ? " " : "");
-		strncat(names, entry->d_name, 16);
-		if (strlen(names) > sizeof(names) - 20)
-			break;
+		strcat(names, entry->d_name);
 	}
 	closedir(folder);
 	observe_str("standing.names", names);

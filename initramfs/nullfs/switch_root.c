@@ -35,7 +35,7 @@ static void observe_switched(const char *flow)
 		     has_mount_of_type("rootfs"));
 	observe_bool(join(flow, "initramfs_is_deleted"),
 		     faccessat(OLD_ROOT, "init", F_OK, 0) < 0);
-	observe_parent(flow);
+	observe_below(flow);
 	close(OLD_ROOT);
 }
 
