@@ -30,6 +30,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     expect: str | None = None
     timeout_s: float | None = None
     memory_mib: int = 256
+    compress: str = "none"
+    """How the initramfs is compressed: a name of `compress`'s table."""
 
 
 # --- series ---------------------------------------------------------------------------------

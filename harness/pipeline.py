@@ -16,6 +16,7 @@ from harness import arch as arches
 from harness import (
     boot,
     boots,
+    compress,
     disk,
     foreign,
     image,
@@ -111,11 +112,12 @@ class Pipeline:
     @cached_property
     def kconfig(self) -> Kconfig:
         """The .config, with every requested symbol in it."""
+        wanted = selection.kconfig(self.scenario, selection.boots(self.scenario, self.flows))
         request = kconfig.Request(
             profile=self.job.profile,
             arch=self.arch,
             flavors=self.job.flavors,
-            scenario=selection.kconfig(self.scenario, selection.boots(self.scenario, self.flows)),
+            scenario=(*wanted, *compress.kconfig_of(self.job.compress)),
             extra=self.job.kconfig,
             search=self.settings.kconfigs,
         )
@@ -178,6 +180,14 @@ class Pipeline:
         return self.stages.run(
             "initramfs",
             lambda: initramfs.build(self.scenario, arch=self.arch, store=self.store),
+        )
+
+    def pack(self, plain: Initramfs) -> Initramfs:
+        """Return an archive of ours compressed as the job says."""
+        if self.job.compress == compress.NONE:
+            return plain
+        return self.stages.run(
+            "compress", lambda: compress.compress(plain, self.job.compress, self.store)
         )
 
     # --- what is booted -----------------------------------------------------------------
@@ -268,7 +278,7 @@ class Pipeline:
             made = programs.add(made, plan.programs, arch=self.arch, store=self.store)
         if plan.ballast_mib:
             made = initramfs.with_ballast(made, plan.ballast_mib, store=self.store)
-        return made
+        return self.pack(made)
 
     def _checkout(self) -> AbstractContextManager[Path]:
         return lane.checkout(self.tree, store=self.store)

@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str = "nullfs"
     cmdline: str = ""
     memory_mib: int = 256
+    compress: str = "none"
     timeout_s: float | None = None
     patches: tuple[Path, ...] = ()
     kconfigs: tuple[Path, ...] = ()
@@ -69,6 +70,7 @@ def load(start: Path) -> Settings:
         scenario=file.scenario or defaults.scenario,
         cmdline=file.cmdline,
         memory_mib=file.memory or defaults.memory_mib,
+        compress=file.compress or defaults.compress,
         timeout_s=file.timeout,
         patches=folders["patches"],
         kconfigs=folders["kconfigs"],

@@ -18,6 +18,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     scenario: str | None = None
     cmdline: str = ""
     memory: int | None = None
+    compress: str | None = None
     timeout: float | None = None
     patches: str | None = None
     kconfigs: str | None = None

@@ -28,7 +28,7 @@ ORDER = (
     *("tarball", "kernel_org", "apt", "debian", "source"),
     *("gitpack", "base", "clone", "apply", "tree"),
     *("lane", "buildlog", "kconfig_language", "kconfig_why", "kconfig", "build", "packages"),
-    *("cpio", "initramfs", "programs", "initrd", "disk", "accel", "image", "unpack", "needs", "foreign"),
+    *("cpio", "initramfs", "programs", "initrd", "disk", "compress", "accel", "image", "unpack", "needs", "foreign"),
     *("params", "cmdline", "ending", "capture", "qmp", "boot"),
     *("lines", "ktap", "splats", "console", "scenario_file", "scenario", "selection"),
     *("evidence", "logwatch", "causes", "aftermath", "verdict", "boots", "stages", "pipeline"),

@@ -16,6 +16,7 @@ from harness.errors import EXIT_CODES
 @options.kernel_option
 @options.kconfig_options
 @options.scenario_options
+@options.compress_option
 @click.option("--cmdline", metavar="WORDS", help="Parameters for the kernel under test.")
 @click.option(
     "--expect",

@@ -11,6 +11,7 @@ from harness.cli import options
 @options.series_options
 @options.kconfig_options
 @options.scenario_options
+@options.compress_option
 @click.option(
     "--image",
     metavar="TARGET",

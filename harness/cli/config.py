@@ -11,6 +11,7 @@ from harness.cli import options
 @options.series_options
 @options.kconfig_options
 @options.scenario_options
+@options.compress_option
 @options.talk_options
 def command(**given: Any) -> int:
     """Render the kconfig, let the tree's Kconfig resolve it, and print the .config's path.

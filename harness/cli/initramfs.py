@@ -10,6 +10,7 @@ from harness.cli import options
 
 @click.command("initramfs")
 @options.scenario_options
+@options.compress_option
 @click.option("--arch", metavar="NAME", help="The guest's architecture.  [default: x86_64]")
 @click.option("--list", "is_list", is_flag=True, help="Print what it holds, not where it is.")
 @options.talk_options
@@ -20,11 +21,13 @@ def command(*, is_list: bool, **given: Any) -> int:
     Examples:
       harness initramfs --list
       harness initramfs --scenario boot
+      harness initramfs --compress zstd
     """
-    made = options.make_pipeline(**given).initramfs
+    pipeline = options.make_pipeline(**given)
     if is_list:
-        for line in initramfs.list_contents(made.path):
+        # What is in it is the same, however it is packed.
+        for line in initramfs.list_contents(pipeline.initramfs.path):
             click.echo(line)
     else:
-        click.echo(made.path)
+        click.echo(pipeline.pack(pipeline.initramfs).path)
     return 0

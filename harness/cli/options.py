@@ -56,6 +56,11 @@ _SCENARIO = (
     click.option("--flow", "flows", multiple=True, metavar="NAME",
                  help="A flow of the scenario, or `all`; may be repeated."),
 )  # fmt: skip
+_COMPRESS = (
+    click.option("--compress", metavar="METHOD", help=(
+        "Compress the initramfs: gzip, bzip2, lzma, xz, lzo, lz4, zstd or none. The kernel is "
+        "built with what undoes it.  [default: none]")),
+)  # fmt: skip
 _KERNEL = (
     click.option("--kernel", callback=_kernel_word, metavar="FILE[:MEMBER]|deb:PACKAGE[=VERSION]",
                  help=(
@@ -89,6 +94,11 @@ def kconfig_options(function: F) -> F:
 def scenario_options(function: F) -> F:
     """Add the options that name a scenario."""
     return _add(function, _SCENARIO)
+
+
+def compress_option(function: F) -> F:
+    """Add --compress."""
+    return _add(function, _COMPRESS)
 
 
 def talk_options(function: F) -> F:
@@ -129,6 +139,7 @@ def make_pipeline(
     values.setdefault("toolchain", defaults.toolchain)
     values.setdefault("cmdline", defaults.cmdline)
     values.setdefault("memory_mib", defaults.memory_mib)
+    values.setdefault("compress", defaults.compress)
     values.setdefault("timeout_s", defaults.timeout_s)
     job = Job(**values)
     return Pipeline(
