@@ -32,7 +32,9 @@ ORDER = (
     *("params", "cmdline", "ending", "capture", "qmp", "boot"),
     *("lines", "ktap", "splats", "console", "scenario_file", "scenario", "selection"),
     *("evidence", "logwatch", "causes", "aftermath", "verdict", "boots", "stages", "pipeline"),
-    *("result", "runs", "report", "claims", "record", "gc", "doctor", "shell"),
+    *("result", "runs", "report", "claims", "record"),
+    *("observations", "observe", "diff", "sides", "tables"),
+    *("gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
 )
 # fmt: on
@@ -46,7 +48,7 @@ ALONE = {
     "click": {"cli"},
 }
 
-PURE = ("console", "scenario", "selection", "logwatch", "verdict")
+PURE = ("console", "scenario", "selection", "logwatch", "verdict", "observations", "diff")
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 
 

@@ -28,6 +28,8 @@ VERBS: dict[str, str] = {
     "build": "the kernel; prints its path",
     "initramfs": "the guest's root file system; prints its path",
     "parse": "the verdict of a stored console log",
+    "observe": "what a kernel does, with nothing judged",
+    "diff": "how two kernels, series or runs differ in what they do",
     "shell": "the kernel under test with a prompt",
     "show": "the report of a run",
     "claims": "what runs have observed beside what is claimed, as a page",

@@ -17,16 +17,12 @@ from harness.errors import EXIT_CODES
 @options.kconfig_options
 @options.scenario_options
 @options.compress_option
-@click.option("--cmdline", metavar="WORDS", help="Parameters for the kernel under test.")
+@options.boot_options
 @click.option(
     "--expect",
     metavar="VARIANT|auto",
     help="Judge by this column of expectations.  [default: auto, by the facts of the job]",
 )
-@click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), metavar="S",
-              help="When a boot counts as hung, in seconds.")  # fmt: skip
-@click.option("--memory", "memory_mib", type=click.IntRange(min=16), metavar="MIB",
-              help="The guest's memory, in MiB.  [default: 256]")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
               metavar="DIR", help="Put the run's folder in here.")  # fmt: skip
 @click.option("--json", "is_json", is_flag=True, help="Print result.json in place of the report.")
@@ -46,7 +42,7 @@ def command(
     from harness import record, result  # noqa: PLC0415 - msgspec, which --help need not pay for
 
     pipeline = options.make_pipeline(
-        on_output=_stream if verbose else None,
+        on_output=options.stream if verbose else None,
         verbose=verbose,
         expect=None if expect == "auto" else expect,
         **given,
@@ -57,8 +53,3 @@ def command(
     else:
         click.echo(report.text(run.result, run.folder, style=options.style), nl=False)
     return EXIT_CODES[run.result.verdict.outcome]
-
-
-def _stream(data: bytes) -> None:
-    sys.stderr.buffer.write(data.replace(b"\r", b""))
-    sys.stderr.buffer.flush()

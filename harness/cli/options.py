@@ -30,6 +30,10 @@ def _kernel_word(ctx: click.Context, param: click.Parameter, value: str | None) 
     return f"{path}:{member}" if member else str(path)
 
 
+_TREE = (
+    click.option("--tree", type=FOLDER, metavar="DIR",
+                 help="A kernel clone of yours to take --base from; it is only read."),
+)  # fmt: skip
 _SERIES = (
     click.option("--series", metavar="NAME|DIR|MBOX|RANGE|lore:MSGID|-|none", help=(
         "The patches: a name, a folder, an mbox, a git range (with --tree), a message-id, "
@@ -37,15 +41,17 @@ _SERIES = (
     click.option("--base", metavar="REV", help=(
         "What the series is applied to: a kernel version, or a revision of --tree.  "
         "[default: the series' first]")),
-    click.option("--tree", type=FOLDER, metavar="DIR",
-                 help="A kernel clone of yours to take --base from; it is only read."),
+    *_TREE,
 )  # fmt: skip
-_KCONFIG = (
-    click.option("--profile", metavar="NAME", help="A kconfig template.  [default: tiny]"),
+_FLAVORS = (
     click.option("--flavor", "flavors", multiple=True, metavar="NAME",
                  help="What to lay over the profile; may be repeated."),
     click.option("--kconfig", multiple=True, metavar="FILE|CONFIG_X=y",
                  help="Symbols of your own, laid over all else; may be repeated."),
+)  # fmt: skip
+_KCONFIG = (
+    click.option("--profile", metavar="NAME", help="A kconfig template.  [default: tiny]"),
+    *_FLAVORS,
     click.option("--arch", metavar="NAME", help="The kernel's architecture.  [default: x86_64]"),
     click.option("--toolchain", metavar="gcc|llvm|llvm-N",
                  help="What compiles the kernel; llvm-19 is that version.  [default: gcc]"),
@@ -61,6 +67,16 @@ _COMPRESS = (
         "Compress the initramfs: gzip, bzip2, lzma, xz, lzo, lz4, zstd or none. The kernel is "
         "built with what undoes it.  [default: none]")),
 )  # fmt: skip
+_LIMITS = (
+    click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), metavar="S",
+                 help="When a boot counts as hung, in seconds."),
+    click.option("--memory", "memory_mib", type=click.IntRange(min=16), metavar="MIB",
+                 help="The guest's memory, in MiB.  [default: 256]"),
+)  # fmt: skip
+_BOOT = (
+    click.option("--cmdline", metavar="WORDS", help="Parameters for the kernel under test."),
+    *_LIMITS,
+)
 _KERNEL = (
     click.option("--kernel", callback=_kernel_word, metavar="FILE[:MEMBER]|deb:PACKAGE[=VERSION]",
                  help=(
@@ -81,6 +97,11 @@ def series_options(function: F) -> F:
     return _add(function, _SERIES)
 
 
+def tree_option(function: F) -> F:
+    """Add --tree alone."""
+    return _add(function, _TREE)
+
+
 def kernel_option(function: F) -> F:
     """Add --kernel."""
     return _add(function, _KERNEL)
@@ -91,6 +112,11 @@ def kconfig_options(function: F) -> F:
     return _add(function, _KCONFIG)
 
 
+def flavor_options(function: F) -> F:
+    """Add what shapes a .config and may be repeated."""
+    return _add(function, _FLAVORS)
+
+
 def scenario_options(function: F) -> F:
     """Add the options that name a scenario."""
     return _add(function, _SCENARIO)
@@ -99,6 +125,16 @@ def scenario_options(function: F) -> F:
 def compress_option(function: F) -> F:
     """Add --compress."""
     return _add(function, _COMPRESS)
+
+
+def limit_options(function: F) -> F:
+    """Add the bounds of a boot."""
+    return _add(function, _LIMITS)
+
+
+def boot_options(function: F) -> F:
+    """Add the options that shape a boot."""
+    return _add(function, _BOOT)
 
 
 def talk_options(function: F) -> F:
@@ -123,7 +159,7 @@ def make_pipeline(
     set_talk(quiet=quiet, verbose=verbose)
     defaults = settings.load(Path.cwd())
     values: dict[str, Any] = {
-        name: value for name, value in given.items() if value not in (None, (), "")
+        name: value for name, value in given.items() if value not in (None, ())
     }
     if "kernel" in values:
         clash = [name for name in _OF_A_BUILD if name in values]
@@ -156,6 +192,12 @@ def set_talk(*, quiet: bool, verbose: bool) -> None:
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other", hint="drop one of the two")
     log.set_level(log.Level.QUIET if quiet else log.Level.VERBOSE if verbose else log.Level.NORMAL)
+
+
+def stream(data: bytes) -> None:
+    """Show what the guest prints, as it comes."""
+    sys.stderr.buffer.write(data.replace(b"\r", b""))
+    sys.stderr.buffer.flush()
 
 
 def style(text: str, name: str) -> str:
