@@ -36,13 +36,7 @@ def find(name: str, store: Store) -> Base:
         UsageError: there is no such version.
         HostError: it cannot be fetched or written.
     """
-    match = _VERSION.fullmatch(name)
-    if not match:
-        raise UsageError(
-            f"--base {name}: not a kernel version such as {DEFAULT_VERSION}",
-            hint="a git revision needs `--tree DIR`, the clone that has it",
-        )
-    version = match["version"]
+    version = version_of(name)
     repo = gitrepo.open_repo(store.root / "git", store)
     record = repo.records / "bases" / f"{version}.json"
     if not _read(record, repo, version):
@@ -58,6 +52,21 @@ def find(name: str, store: Store) -> Base:
     # `harness gc` goes by it.
     os.utime(record)
     return found
+
+
+def version_of(name: str) -> str:
+    """Return the version that `name` is, without its `v`; whether there is such a one is not asked.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = _VERSION.fullmatch(name)
+    if not match:
+        raise UsageError(
+            f"--base {name}: not a kernel version such as {DEFAULT_VERSION}",
+            hint="a git revision needs `--tree DIR`, the clone that has it",
+        )
+    return match["version"]
 
 
 def _read(record: Path, repo: gitrepo.Repo, version: str) -> Base | None:

@@ -8,7 +8,7 @@ import difflib
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,8 @@ from harness.store import Entry, Store, digest_of_file
 from harness.toolchain import toolchain_id
 
 NONE = "none"
+ALL = "decompressors"
+"""The flavor that has whatever any method needs: one kernel for all."""
 
 _NAME = "initramfs.cpio"
 # lzop and gzip keep a time; this one is as good as any.
@@ -95,14 +97,14 @@ def check_name(name: str) -> None:
         )
 
 
-def kconfig_of(name: str) -> tuple[str, ...]:
-    """Return the assignments that a kernel needs for an initramfs so compressed.
+def kconfig_of(name: str, flavors: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the assignments that a kernel with `flavors` still lacks for an initramfs so packed.
 
     Raises:
         UsageError: as `check_name`.
     """
     check_name(name)
-    return () if name == NONE else (f"{_BY_NAME[name].symbol}=y",)
+    return () if name == NONE or ALL in flavors else (f"{_BY_NAME[name].symbol}=y",)
 
 
 def compress(initramfs: Initramfs, name: str, store: Store) -> tuple[Initramfs, Entry]:

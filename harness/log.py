@@ -52,6 +52,12 @@ def warn(text: str) -> None:
     say(f"warning: {text}", at=Level.QUIET)
 
 
+def is_live() -> bool:
+    """Whether stderr is a terminal on which something may be redrawn, and wanted."""
+    is_terminal = os.isatty(2) and os.environ.get("TERM") != "dumb"
+    return is_terminal and _State.level is Level.NORMAL
+
+
 class Progress:
     """A line that is redrawn on a terminal, and printed seldom elsewhere.
 

@@ -117,7 +117,7 @@ class Pipeline:
             profile=self.job.profile,
             arch=self.arch,
             flavors=self.job.flavors,
-            scenario=(*wanted, *compress.kconfig_of(self.job.compress)),
+            scenario=(*wanted, *compress.kconfig_of(self.job.compress, self.job.flavors)),
             extra=self.job.kconfig,
             search=self.settings.kconfigs,
         )
@@ -184,11 +184,10 @@ class Pipeline:
 
     def pack(self, plain: Initramfs) -> Initramfs:
         """Return an archive of ours compressed as the job says."""
-        if self.job.compress == compress.NONE:
+        name = self.job.compress
+        if name == compress.NONE:
             return plain
-        return self.stages.run(
-            "compress", lambda: compress.compress(plain, self.job.compress, self.store)
-        )
+        return self.stages.run("compress", lambda: compress.compress(plain, name, self.store))
 
     # --- what is booted -----------------------------------------------------------------
 

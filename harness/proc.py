@@ -150,7 +150,8 @@ def _wait(
         try:
             return child.communicate(stdin, timeout=step)
         except subprocess.TimeoutExpired:
-            # Written already; communicate() goes on from where it was.
+            # It has its input; communicate() goes on from where it was, and takes no other.
+            stdin = None
             if on_tick:
                 on_tick()
 

@@ -35,25 +35,37 @@ def publish(
     Raises:
         HostError: the folder cannot be written.
     """
-    top = top or runs_dir()
-    scratch = top / f".{result.id}.{secrets.token_hex(4)}"
+    texts = {**texts, RESULT: encode(result)}
+    return publish_folder("run", result.id, texts=texts, links=links, top=top or runs_dir())
+
+
+def publish_folder(
+    what: str, name: str, *, texts: Mapping[str, bytes], links: Mapping[str, Path], top: Path
+) -> Path:
+    """Write the folder `name` in `top`, whole or not at all, and point `latest` there at it.
+
+    `what` is what an error calls it.
+
+    Raises:
+        HostError: the folder cannot be written.
+    """
+    scratch = top / f".{name}.{secrets.token_hex(4)}"
     try:
         scratch.mkdir(parents=True)
-        for name, data in texts.items():
-            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            (scratch / name).write_bytes(data)
-            if name.endswith(".sh"):
-                (scratch / name).chmod(0o755)
-        for name, source in links.items():
-            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            _link(source, scratch / name)
-        (scratch / RESULT).write_bytes(encode(result))
-        final = top / result.id
+        for file, data in texts.items():
+            (scratch / file).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / file).write_bytes(data)
+            if file.endswith(".sh"):
+                (scratch / file).chmod(0o755)
+        for file, source in links.items():
+            (scratch / file).parent.mkdir(parents=True, exist_ok=True)
+            _link(source, scratch / file)
+        final = top / name
         scratch.rename(final)
         _point_latest(top, final.name)
     except OSError as error:
         raise HostError(
-            f"cannot write the run to {top}: {error.strerror}",
+            f"cannot write the {what} to {top}: {error.strerror}",
             hint="set XDG_STATE_HOME, or --out, to a folder that can be written",
         ) from error
     finally:

@@ -83,6 +83,8 @@ def test_it_is_packed_once(archive: Initramfs, store: Store) -> None:
 def test_the_kernel_is_asked_for_what_undoes_it() -> None:
     assert compress.kconfig_of("none") == ()
     assert compress.kconfig_of("zstd") == ("CONFIG_RD_ZSTD=y",)
+    # With them all there is one request, and one kernel, whatever the method.
+    assert compress.kconfig_of("zstd", ("decompressors",)) == ()
 
 
 def test_a_flavor_has_every_decompressor() -> None:

@@ -34,7 +34,8 @@ ORDER = (
     *("evidence", "logwatch", "causes", "aftermath", "verdict", "boots", "stages", "pipeline"),
     *("result", "runs", "report", "claims", "record"),
     *("observations", "observe", "diff", "sides", "tables"),
-    *("gc", "doctor", "shell"),
+    *("matrix_file", "matrix", "cell", "matrix_result", "matrix_run", "matrix_report"),
+    *("matrix_check", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
 )
 # fmt: on
@@ -48,7 +49,7 @@ ALONE = {
     "click": {"cli"},
 }
 
-PURE = ("console", "scenario", "selection", "logwatch", "verdict", "observations", "diff")
+PURE = ("console", "scenario", "selection", "logwatch", "verdict", "observations", "diff", "matrix")
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 
 

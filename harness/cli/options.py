@@ -158,6 +158,22 @@ def make_pipeline(
     """
     set_talk(quiet=quiet, verbose=verbose)
     defaults = settings.load(Path.cwd())
+    job = make_job(defaults, **given)
+    return Pipeline(
+        job,
+        settings=defaults,
+        store=Store(paths.cache_dir()),
+        stdin=sys.stdin.buffer if job.series.partition(":")[0] == "-" else None,
+        on_output=on_output,
+    )
+
+
+def make_job(defaults: settings.Settings, **given: Any) -> Job:
+    """Return the job that the options describe; what they say nothing of is as in `defaults`.
+
+    Raises:
+        UsageError: options that exclude one another.
+    """
     values: dict[str, Any] = {
         name: value for name, value in given.items() if value not in (None, ())
     }
@@ -177,14 +193,7 @@ def make_pipeline(
     values.setdefault("memory_mib", defaults.memory_mib)
     values.setdefault("compress", defaults.compress)
     values.setdefault("timeout_s", defaults.timeout_s)
-    job = Job(**values)
-    return Pipeline(
-        job,
-        settings=defaults,
-        store=Store(paths.cache_dir()),
-        stdin=sys.stdin.buffer if job.series.partition(":")[0] == "-" else None,
-        on_output=on_output,
-    )
+    return Job(**values)
 
 
 def set_talk(*, quiet: bool, verbose: bool) -> None:
