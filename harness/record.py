@@ -170,6 +170,7 @@ def command_of(job: Job) -> str:
         ("--expect", job.expect, None),
         ("--timeout", job.timeout_s and f"{job.timeout_s:g}", None),
         ("--memory", job.memory_mib, _NONE_ASKED.memory_mib),
+        ("--compress", job.compress, _NONE_ASKED.compress),
     ):
         if value != default:
             words += [option, str(value)]
@@ -209,6 +210,7 @@ def _job(pipeline: Pipeline) -> result.JobResult:
         cmdline=job.cmdline,
         variant=pipeline.variant if "variant" in have else job.expect or "",
         memory_mib=job.memory_mib,
+        compress=job.compress,
         deadline_s=deciding.spec.deadline_s if deciding else job.timeout_s or 0.0,
     )
 

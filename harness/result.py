@@ -45,6 +45,8 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     cmdline: str
     variant: str
     memory_mib: int
+    compress: str = "none"
+    """How the initramfs was compressed."""
     deadline_s: float
 
 

@@ -1,5 +1,6 @@
 """Compressed initramfs: other programs read them back, and the same bytes come of the same."""
 
+import json
 import os
 import subprocess
 import time
@@ -125,3 +126,13 @@ def test_what_it_holds_is_listed_however_it_is_packed(harness: Harness, project:
     packed = harness("initramfs", "--list", "--compress", "xz", cwd=project)
     assert plain.stdout.count("\n") > 5
     assert packed.stdout == plain.stdout
+
+
+def test_a_run_says_it_and_how_to_repeat_it(harness: Harness, project: Path) -> None:
+    done = harness("boot", "--tree", "linux", "--compress", "xz", "--json", cwd=project)
+    # The stand-in has no CONFIG_RD_XZ, so nothing is booted.
+    assert done.returncode == 125
+    result = json.loads(done.stdout)
+    assert result["verdict"]["reason"].startswith("CONFIG_RD_XZ did not survive Kconfig")
+    assert result["job"]["compress"] == "xz"
+    assert result["repro"].endswith("--compress xz")
