@@ -111,7 +111,7 @@ def listed(flows: Mapping[str, Mapping[str, str]]) -> list[FlowObservations]:
 def of_run(run: RunResult) -> Observations:
     """Return what a run observed, whatever was thought of it."""
     job = run.job
-    ran = [flow for boot in run.boots for flow in boot.flows]
+    ran = [flow for boot in run.boots for flow in boot.flows] or job.flows
     return Observations(
         version=run.version,
         subject=Subject(

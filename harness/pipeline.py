@@ -184,8 +184,7 @@ class Pipeline:
 
     def pack(self, plain: Initramfs) -> Initramfs:
         """Return an archive of ours compressed as the job says."""
-        name = self.job.compress
-        if name == compress.NONE:
+        if (name := self.job.compress) == compress.NONE:
             return plain
         return self.stages.run("compress", lambda: compress.compress(plain, name, self.store))
 
