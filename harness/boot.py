@@ -75,16 +75,16 @@ def compose(spec: BootSpec, arch: Arch, accel: str) -> list[str]:
         "-no-reboot",
         "-kernel", os.fspath(spec.kernel.image),
         *(["-initrd", os.fspath(spec.initramfs.path)] if spec.initramfs else []),
-        *(_disk(spec.disk) if spec.disk else []),
+        *(_disk(spec.disk, spec.disk_device) if spec.disk else []),
         "-append", spec.cmdline,
     ]  # fmt: skip
 
 
-def _disk(image: Path) -> list[str]:
+def _disk(image: Path, device: str) -> list[str]:
     # What the guest writes is gone with it: the image is the cache's. QEMU wants commas twice.
     file = os.fspath(image).replace(",", ",,")
     drive = f"if=none,id=disk,format=raw,snapshot=on,file={file}"
-    return ["-drive", drive, "-device", "virtio-blk-pci,drive=disk"]
+    return ["-drive", drive, "-device", device]
 
 
 def _machine(arch: Arch, accel: str) -> list[str]:

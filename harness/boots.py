@@ -13,7 +13,16 @@ import msgspec
 from harness import boot
 from harness.arch import Arch
 from harness.errors import Outcome
-from harness.job import Booted, BootPlan, BootSpec, Job, Kernel, Scenario, Transcript
+from harness.job import (
+    Booted,
+    BootPlan,
+    BootSpec,
+    Job,
+    Kernel,
+    NotBooted,
+    Scenario,
+    Transcript,
+)
 from harness.store import Store
 
 # A guest is one busy CPU; more than a few at once gain little and take memory.
@@ -38,10 +47,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Boots that were made, and those that were not for how an earlier one ended."""
+    """Boots that were made, and those that were not."""
 
     done: tuple[Booted, ...]
-    left_out: tuple[BootPlan, ...] = ()
+    not_booted: tuple[NotBooted, ...] = ()
 
 
 def words_of(job: Job, plan: BootPlan) -> str:
@@ -92,9 +101,14 @@ def make(
             pool.shutdown(cancel_futures=True)
             raise
     pairs = list(zip(asked, results, strict=True))
+    done = tuple(booted for _, booted in pairs if booted)
+    last = next((b for b in done if b.verdict.outcome in _LAST_OUTCOMES), done[-1])
+    reason = f"boot {last.plan.name} ended in {last.verdict.outcome.value}"
     return Batch(
-        done=tuple(booted for _, booted in pairs if booted),
-        left_out=tuple(plan for (plan, _), booted in pairs if not booted),
+        done=done,
+        not_booted=tuple(
+            NotBooted(flows=plan.flows, reason=reason) for (plan, _), booted in pairs if not booted
+        ),
     )
 
 

@@ -35,6 +35,16 @@ def split(word: str) -> tuple[str, str]:
     return word, ""
 
 
+def check(word: str) -> None:
+    """Check what can be checked without fetching or reading anything.
+
+    Raises:
+        UsageError: it names no file.
+    """
+    if not word.startswith(packages.PREFIX) and not _is_file(split(word)[0]):
+        raise UsageError(f"--kernel {word}: there is no such file")
+
+
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()

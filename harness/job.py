@@ -214,6 +214,18 @@ class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
         return self.flows[0] if self.flows else "boot"
 
 
+class NotBooted(msgspec.Struct, frozen=True, kw_only=True):
+    """A boot that was asked for and not made, and why: it is no part of a pass."""
+
+    flows: tuple[str, ...]
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """What the boot goes by."""
+        return self.flows[0]
+
+
 class LogObservation(msgspec.Struct, frozen=True, kw_only=True):
     """An observation of the host's own: whether a line of the kernel's contains `text`."""
 
@@ -288,7 +300,9 @@ class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float
     memory_mib: int
     disk: Path | None = None
-    """The image of the first virtio disk, which the guest's writes do not reach."""
+    """The image of its disk, which the guest's writes do not reach."""
+    disk_device: str = ""
+    """QEMU's -device for that, a drive with the id `disk`."""
     cpus: int = 1
 
 

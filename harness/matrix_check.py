@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import arch, base, compress, kconfig, matrix_file
+from harness import arch, base, compress, foreign, kconfig, matrix_file
 from harness.errors import UsageError
 from harness.job import Job
 from harness.matrix import Cell
@@ -64,8 +64,8 @@ def check(cells: Sequence[Cell], settings: Settings, store: Store) -> None:
 def _check_job(job: Job, settings: Settings, store: Store) -> None:
     arch.load(job.arch)
     compress.check_name(job.compress)
-    if job.kernel is not None and not job.kernel.is_file():
-        raise UsageError(f"axis kernel: {job.kernel} is no file")
+    if job.kernel is not None:
+        foreign.check(job.kernel)
     if job.tree is not None and not job.tree.is_dir():
         raise UsageError(f"tree = {job.tree}: no such folder")
     if job.kernel is None:

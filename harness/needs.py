@@ -13,6 +13,7 @@ import msgspec
 
 from harness import paths
 from harness.arch import Arch
+from harness.job import BootPlan, Kernel
 
 _BUILT_IN = re.compile(r"^(CONFIG_\w+=y)$", re.MULTILINE)
 
@@ -63,6 +64,28 @@ def disk_for(config: Path | None) -> Disk | None:
         if config is None or not missing(config, row["kconfig"]):
             return Disk(name=name, device=row["device"], node=row["node"])
     return None
+
+
+def kconfig_for(plans: Sequence[BootPlan]) -> tuple[str, ...]:
+    """Return what a kernel is configured with so that it can mount the disks of these boots."""
+    systems = _table("filesystems")
+    kinds = dict.fromkeys(plan.disk for plan in plans if plan.disk)
+    if not kinds:
+        return ()
+    disk = next(iter(_table("disks").values()))
+    own = (line for kind in kinds for line in (*systems[kind]["wanted"], *systems[kind]["kconfig"]))
+    return (*disk["wanted"], *own)
+
+
+def lacks_of(kernel: Kernel, plan: BootPlan) -> tuple[str, ...]:
+    """Return what a boot needs and a kernel of the user's own has not, where that is known."""
+    if kernel.built or kernel.config is None:
+        return ()
+    system = _table("filesystems")[plan.disk]["kconfig"] if plan.disk else []
+    lacks = missing(kernel.config, [*plan.kconfig, *system])
+    if plan.disk and disk_for(kernel.config) is None:
+        return (*lacks, "a driver for a disk")
+    return lacks
 
 
 def _table(name: str) -> dict[str, dict[str, Any]]:

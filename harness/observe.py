@@ -28,8 +28,8 @@ def observations_of(pipeline: Pipeline) -> Observations:
         for flow, values in by_flow(pairs, booted.plan.flows).items():
             seen.setdefault(flow, {}).update(values)
     cut_short = [
-        *((booted.plan, _why_unfinished(booted, pipeline)) for booted in batch.done),
-        *((plan, "not booted, for how the others ended") for plan in batch.left_out),
+        *((booted.plan.flows, _why_unfinished(booted, pipeline)) for booted in batch.done),
+        *((each.flows, f"not booted: {each.reason}") for each in batch.not_booted),
     ]
     consoles = [booted.console for booted in batch.done]
     return Observations(
@@ -38,9 +38,7 @@ def observations_of(pipeline: Pipeline) -> Observations:
         flows=listed(seen),
         reports=list(dict.fromkeys(s.title for console in consoles for s in console.splats)),
         unknown_parameters=list(dict.fromkeys(w for c in consoles for w in c.unknown_parameters)),
-        unfinished=[
-            Unfinished(flows=list(plan.flows), reason=why) for plan, why in cut_short if why
-        ],
+        unfinished=[Unfinished(flows=list(flows), reason=why) for flows, why in cut_short if why],
     )
 
 

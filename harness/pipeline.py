@@ -11,20 +11,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from harness import accel as accels
 from harness import arch as arches
 from harness import (
-    boot,
     boots,
     compress,
-    disk,
     foreign,
     image,
     initramfs,
-    initrd,
     kconfig,
     lane,
-    programs,
+    needs,
+    outfit,
     scenario,
     selection,
     series,
@@ -112,7 +112,8 @@ class Pipeline:
     @cached_property
     def kconfig(self) -> Kconfig:
         """The .config, with every requested symbol in it."""
-        wanted = selection.kconfig(self.scenario, selection.boots(self.scenario, self.flows))
+        plans = selection.boots(self.scenario, self.flows)
+        wanted = (*selection.kconfig(self.scenario, plans), *needs.kconfig_for(plans))
         request = kconfig.Request(
             profile=self.job.profile,
             arch=self.arch,
@@ -182,12 +183,6 @@ class Pipeline:
             lambda: initramfs.build(self.scenario, arch=self.arch, store=self.store),
         )
 
-    def pack(self, plain: Initramfs) -> Initramfs:
-        """Return an archive of ours compressed as the job says."""
-        if (name := self.job.compress) == compress.NONE:
-            return plain
-        return self.stages.run("compress", lambda: compress.compress(plain, name, self.store))
-
     # --- what is booted -----------------------------------------------------------------
 
     @cached_property
@@ -223,16 +218,8 @@ class Pipeline:
 
     def spec_of(self, plan: BootPlan, nonce: str) -> BootSpec:
         """Return what QEMU is given for a boot."""
-        return BootSpec(
-            arch=self.arch.name,
-            kernel=self.kernel,
-            initramfs=self._initramfs_of(plan),
-            cmdline=boots.cmdline_of(self.subject, plan, nonce),
-            nonce=nonce,
-            deadline_s=self.job.timeout_s or plan.timeout_s or boot.default_deadline(self.accel),
-            memory_mib=max(self.job.memory_mib, plan.memory_mib or 0),
-            disk=disk.build(self.initramfs, plan.disk, store=self.store) if plan.disk else None,
-            cpus=plan.cpus,
+        return outfit.spec(
+            self.subject, plan, nonce=nonce, plain=self.initramfs, stages=self.stages
         )
 
     @cached_property
@@ -240,6 +227,7 @@ class Pipeline:
         """The boots, made and judged."""
         wanted = selection.boots(self.scenario, self.flows)
         plans = selection.for_variant(self.scenario, wanted, self.variant)
+        plans, cannot = outfit.choose(plans, self.kernel)
         nonces = [self.nonce, *(secrets.token_hex(4) for _ in plans[1:])]
         asked = [(p, self.spec_of(p, nonce)) for p, nonce in zip(plans, nonces, strict=True)]
         subject = self.subject
@@ -249,7 +237,7 @@ class Pipeline:
                 stage.why = f"ended by {batch.done[0].transcript.ended.value}"
             else:
                 stage.why = f"{len(batch.done)} of {len(asked)} boots"
-        return batch
+        return msgspec.structs.replace(batch, not_booted=(*cannot, *batch.not_booted))
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -260,23 +248,7 @@ class Pipeline:
         batch = self.batch
         from harness import verdict  # noqa: PLC0415 - `boots` has imported it while a guest ran
 
-        return verdict.combine(batch.done, left_out=batch.left_out)
-
-    def _initramfs_of(self, plan: BootPlan) -> Initramfs | None:
-        if not plan.has_initramfs:
-            return None
-        if plan.initrd:
-            return self.stages.run(
-                "initrd",
-                lambda: initrd.build(self.scenario, plan.initrd or "", store=self.store),
-                detail=lambda _made: plan.initrd or "",
-            )
-        made = self.initramfs
-        if plan.programs:
-            made = programs.add(made, plan.programs, arch=self.arch, store=self.store)
-        if plan.ballast_mib:
-            made = initramfs.with_ballast(made, plan.ballast_mib, store=self.store)
-        return self.pack(made)
+        return verdict.combine(batch.done, batch.not_booted)
 
     def _checkout(self) -> AbstractContextManager[Path]:
         return lane.checkout(self.tree, store=self.store)

@@ -79,6 +79,10 @@ def _publish(
             for s in b.console.splats
         ],
         boot=_boot(deciding.transcript) if deciding else None,
+        not_booted=[
+            result.NotBootedResult(name=each.name, reason=each.reason)
+            for each in (pipeline.batch.not_booted if booted else ())
+        ],
         boots=[_summary(b, files.of_boots[b.plan.name]) for b in booted],
         host=_host(pipeline),
         repro=command_of(pipeline.job),
@@ -159,7 +163,8 @@ def command_of(job: Job) -> str:
     """Return the command line that runs `job` again."""
     words = ["harness", "boot"]
     for option, value, default in (
-        ("--series", job.series, _NONE_ASKED.series),
+        # A kernel of the user's own has no series that the tool could name.
+        ("--series", _NONE_ASKED.series if job.kernel else job.series, _NONE_ASKED.series),
         ("--base", job.base, None),
         ("--tree", job.tree, None),
         ("--kernel", job.kernel, None),

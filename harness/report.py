@@ -29,6 +29,7 @@ def text(result: RunResult, folder: Path, *, style: Style = plain, is_full: bool
     if is_full:
         lines += _stages(result)
         lines += _boots(result, style)
+    lines += [f"  not booted: {each.name}: {each.reason}" for each in result.not_booted]
     lines += _expectations(result, style, is_full=is_full)
     if is_full:
         lines += _others(result)

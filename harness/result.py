@@ -119,6 +119,13 @@ class BootSummary(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]
 
 
+class NotBootedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A boot that was asked for and not made, and why."""
+
+    name: str
+    reason: str
+
+
 class HostResult(msgspec.Struct, frozen=True, kw_only=True):
     """What did the work: versions, in the tools' own words."""
 
@@ -147,6 +154,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     boot: BootResult | None
     """The boot that the verdict is about: the first that is no pass, or the first."""
     boots: list[BootSummary] = []
+    not_booted: list[NotBootedResult] = []
     host: HostResult
     repro: str
     files: dict[str, str]

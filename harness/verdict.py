@@ -15,6 +15,7 @@ from harness.job import (
     Console,
     EndReason,
     Kernel,
+    NotBooted,
     Observation,
     Scenario,
     Transcript,
@@ -78,24 +79,25 @@ def judge(
     return _conclude(console, found, checks=expected, variant=variant)
 
 
-def combine(boots: Sequence[Booted], *, left_out: Sequence[BootPlan] = ()) -> Verdict:
+def combine(boots: Sequence[Booted], not_booted: Sequence[NotBooted] = ()) -> Verdict:
     """Return the verdict on a job of several boots: a pass if each is one, else by the first.
 
-    `left_out` are boots that were not made because of how an earlier one ended.
+    What was not booted is named; it neither passes nor fails.
     """
-    if len(boots) == 1 and not left_out:
+    if len(boots) == 1 and not not_booted:
         return boots[0].verdict
     checks = tuple(check for boot in boots for check in boot.verdict.checks)
     unexpected = tuple(name for boot in boots for name in boot.verdict.unexpected)
+    skipped = tuple(f"not booted: {each.name}: {each.reason}" for each in not_booted)
     bad = [boot for boot in boots if boot.verdict.outcome is not Outcome.PASS]
     if not bad:
-        reason = f"{_all_hold(checks)} in {len(boots)} boots, judged as {_columns(boots)}"
-        evidence: tuple[str, ...] = ()
+        without = f"; {len(skipped)} not booted" if skipped else ""
+        reason = f"{_all_hold(checks)} in {len(boots)} boots, judged as {_columns(boots)}{without}"
+        evidence = skipped
     else:
         first = bad[0].verdict
         reason = f"boot {bad[0].plan.name}: {first.reason}"
         more = tuple(f"then: boot {b.plan.name}: {short(b.verdict.reason)}" for b in bad[1:])
-        skipped = tuple(f"not booted after that: {plan.name}" for plan in left_out)
         evidence = (*first.evidence, *more, *skipped)
     return Verdict(
         outcome=bad[0].verdict.outcome if bad else Outcome.PASS,

@@ -97,7 +97,7 @@ def test_no_boot_follows_one_that_hangs(harness: Harness, several: Path) -> None
     done = _boot(harness, several, "--timeout", "3", "--verbose")
     assert done.returncode == 1
     assert done.stdout.startswith("hang: boot two: the guest had not ended")
-    assert "not booted after that: four" in done.stdout
+    assert "not booted: four: boot two ended in hang" in done.stdout
     result = runs.read(runs.find(None))
     assert [boot.name for boot in result.boots] == ["one", "two"]
     assert result.files["console"] == "boots/two/console.log"

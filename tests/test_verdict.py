@@ -19,6 +19,7 @@ from harness.job import (
     Expectation,
     Kernel,
     LogObservation,
+    NotBooted,
     QmpEvent,
     Scenario,
     Transcript,
@@ -936,14 +937,25 @@ def test_several_boots_pass_together() -> None:
 def test_the_first_boot_that_is_no_pass_decides() -> None:
     bad = GOOD.with_(status=7).judge()
     boots = [_booted("pivot", GOOD.judge()), _booted("keep", bad), _booted("ids", HANG.judge())]
-    found = verdict.combine(boots, left_out=[BootPlan(flows=("root",))])
+    found = verdict.combine(boots, [NotBooted(flows=("root",), reason="so")])
     assert found.outcome is Outcome.FAIL
     assert found.reason.startswith("boot keep: QEMU exited with 7")
     assert found.evidence[-2].startswith("then: boot ids: ")
-    assert found.evidence[-1] == "not booted after that: root"
+    assert found.evidence[-1] == "not booted: root: so"
+
+
+def test_what_the_kernel_cannot_boot_is_named_in_a_pass() -> None:
+    found = verdict.combine(
+        [_booted("pivot", GOOD.judge())], [NotBooted(flows=("a",), reason="so")]
+    )
+    assert found.outcome is Outcome.PASS
+    assert found.reason.endswith("judged as nullfs; 1 not booted")
+    assert found.evidence == ("not booted: a: so",)
 
 
 def test_boots_that_were_left_out_keep_a_pass_from_being_one_of_all() -> None:
-    found = verdict.combine([_booted("pivot", HANG.judge())], left_out=[BootPlan(flows=("root",))])
+    found = verdict.combine(
+        [_booted("pivot", HANG.judge())], [NotBooted(flows=("root",), reason="so")]
+    )
     assert found.outcome is Outcome.HANG
-    assert "not booted after that: root" in found.evidence
+    assert "not booted: root: so" in found.evidence

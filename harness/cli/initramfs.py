@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from harness import initramfs
+from harness import initramfs, outfit
 from harness.cli import options
 
 
@@ -29,5 +29,6 @@ def command(*, is_list: bool, **given: Any) -> int:
         for line in initramfs.list_contents(pipeline.initramfs.path):
             click.echo(line)
     else:
-        click.echo(pipeline.pack(pipeline.initramfs).path)
+        job, store = pipeline.job, pipeline.store
+        click.echo(outfit.pack(pipeline.initramfs, job.compress, store, pipeline.stages).path)
     return 0
