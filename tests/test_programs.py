@@ -12,7 +12,7 @@ from harness.job import Initramfs
 from harness.store import Store
 
 X86_64 = arch.load("x86_64")
-ELSEWHERE = msgspec.structs.replace(X86_64, name="s390x")
+ELSEWHERE = msgspec.structs.replace(X86_64, name="s390x", uname="s390x")
 
 pytestmark = pytest.mark.skipif(not X86_64.is_native, reason="packs programs of x86_64")
 

@@ -14,7 +14,7 @@
 #include "harness.h"
 #include "nullfs.h"
 
-/* Under the disk is what it was mounted on: nullfs, or rootfs as it was made. */
+/* Under the disk is what it was mounted on: nullfs, or rootfs as made. */
 static void observe_base(const char *flow)
 {
 	struct mountstat root, base;

@@ -89,11 +89,34 @@ def test_the_wrong_column_fails_with_both_values(boot: Boot) -> None:
     assert (row.expected, row.observed, row.ok) == ("EINVAL", "0", False)
 
 
-@pytest.mark.parametrize("flow", ["keep", "legacy"])
+@pytest.mark.parametrize(
+    "flow", ["keep", "legacy", "fallback", "switch_root_busybox", "switch_root_util", "memory"]
+)
 @pytest.mark.parametrize("cmdline", [OPTION, ""])
 def test_the_other_ways_off_an_initramfs(boot: Boot, flow: str, cmdline: str) -> None:
     run = boot(cmdline=cmdline, flows=(flow,))
     assert run.outcome == "pass", run.reason
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("cmdline", [OPTION, ""])
+def test_what_children_see_of_nullfs(boot: Boot, base: str, cmdline: str) -> None:
+    flows = ("ids", "standing", "namespace", "userns", "empty", "shared", "busy")
+    run = boot(base=base, cmdline=cmdline, flows=flows)
+    assert run.outcome == "pass", run.reason
+    assert len(run.result.boots) == 1
+
+
+def test_records_go_on_in_the_init_that_switch_root_execs(boot: Boot) -> None:
+    run = boot(cmdline=OPTION, flows=("switch_root_busybox",))
+    assert run.observed["switch_root_busybox.initramfs_is_deleted"] == "yes"
+    assert run.console.count(" begin proto=1 ") == 1
+
+
+def test_who_holds_the_initramfs_is_named(boot: Boot) -> None:
+    run = boot(cmdline=OPTION, flows=("memory",))
+    assert run.observed["memory.reclaimed"] == "no"
+    assert run.observed["memory.holders"] == "kdevtmpfs:mnt_ns"
 
 
 def test_a_series_without_guest_code_reaches_userspace(boot: Boot) -> None:
