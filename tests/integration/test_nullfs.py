@@ -56,7 +56,7 @@ def test_the_first_patch_is_told_where_its_change_is_in_the_base(
 def test_the_other_control_has_no_patches(boot: Boot) -> None:
     run = boot(series="none", base="6.18.5", scenario="nullfs")
     assert run.outcome == "pass", run.reason
-    assert run.result.job.variant == "rootfs"
+    assert run.result.job.variant == "unpatched"
     assert run.observed["pivot.pivot_root"] == "EINVAL"
 
 
