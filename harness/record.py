@@ -79,10 +79,7 @@ def _publish(
             for s in b.console.splats
         ],
         boot=_boot(deciding.transcript) if deciding else None,
-        not_booted=[
-            result.NotBootedResult(name=each.name, reason=each.reason)
-            for each in (pipeline.batch.not_booted if booted else ())
-        ],
+        not_booted=_not_booted(pipeline) if booted else [],
         boots=[_summary(b, files.of_boots[b.plan.name]) for b in booted],
         host=_host(pipeline),
         repro=command_of(pipeline.job),
@@ -244,6 +241,13 @@ def _boot(transcript: Transcript) -> result.BootResult:
         ],
         argv=list(transcript.argv),
     )
+
+
+def _not_booted(pipeline: Pipeline) -> list[result.NotBootedResult]:
+    return [
+        result.NotBootedResult(name=each.name, reason=each.reason)
+        for each in pipeline.batch.not_booted
+    ]
 
 
 def _summary(booted: Booted, files: dict[str, str]) -> result.BootSummary:

@@ -149,7 +149,7 @@ def test_a_package_without_a_kernel(tmp_path: Path, store: Store, make: object) 
 
 def test_a_package_for_another_architecture(tmp_path: Path, store: Store) -> None:
     path = deb(tmp_path / "x.deb", {BOOT: aarch64()})
-    assert refused(store, path) == f":{BOOT}: no kernel image but a kernel for aarch64"
+    assert refused(store, path) == f":{BOOT}: a kernel or program for aarch64, expected x86_64"
 
 
 def test_a_package_whose_kernel_is_cut_short(tmp_path: Path, store: Store) -> None:

@@ -100,7 +100,7 @@ def guest(tmp_path: Path, objects: list[Path]) -> Guest:
         source = tmp_path / "main.c"
         source.write_text(
             f"{ENDING}{before}\nint main(int argc, char **argv)\n{{\n(void)argc;\n(void)argv;\n"
-            'char *state = getenv(STATE), *flow = NULL;\n(void)flow;\n'
+            "char *state = getenv(STATE), *flow = NULL;\n(void)flow;\n"
             'if (state) {\nreopen_records("n0nce", strtoul(state, &flow, 10));\n} else {\n'
             f'open_records("n0nce");\nrecord_begin("demo");\n}}\n{body}\nfinish();\n}}\n'
         )

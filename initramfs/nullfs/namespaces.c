@@ -101,6 +101,10 @@ static void look_around(const char *flow, const char *after)
 		     has_mount_of_type("nullfs"));
 	observe_below(flow);
 	observe_bool(join(flow, "root_is_mount"), is_mount_root("/"));
+	must(chdir("/proc"));
+	observe_bool(join(flow, "proc_is_mount"), is_mount_root("."));
+	attempt(join(flow, "pivot_to_locked"), pivot_root(".", "."));
+	must(chdir("/"));
 	attempt(join(flow, "umount"), umount2("/", MNT_DETACH));
 	attempt(join(flow, "umount_again"), umount2("/", MNT_DETACH));
 	pivot_and_umount(after);

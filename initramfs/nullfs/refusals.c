@@ -54,6 +54,19 @@ static void pivot_without_capability(void)
 	attempt("busy.no_capability", pivot_root(".", "."));
 }
 
+/* The root of a bind mount stays when its folder has gone from where it was. */
+static void pivot_to_removed_folder(void)
+{
+	must(mkdir("/removed", 0755));
+	must(mount("/removed", "folder", NULL, MS_BIND, NULL));
+	must(rmdir("/removed"));
+	must(chdir("folder"));
+	observe_bool("busy.removed_is_mount", is_mount_root("."));
+	attempt("busy.removed_folder", pivot_root(".", "."));
+	must(chdir(".."));
+	must(umount2("folder", MNT_DETACH));
+}
+
 static void pivot_busy(void)
 {
 	leave_namespace();
@@ -65,12 +78,14 @@ static void pivot_busy(void)
 	must(chdir("/"));
 	attempt("busy.cwd_on_root", pivot_root(".", "."));
 	attempt("busy.put_old_on_root", pivot_root("/tmp", "/dev"));
+	attempt("busy.put_old_outside", pivot_root("/tmp", "/proc"));
 	must(chdir("/sys"));
 	observe_bool("busy.sys_is_mount", is_mount_root("."));
 	attempt("busy.no_mount", pivot_root(".", "."));
 	must(chdir("/tmp/folder"));
 	attempt("busy.folder_of_target", pivot_root(".", "."));
 	must(chdir("/tmp"));
+	in_child(pivot_to_removed_folder);
 	attempt("busy.file", pivot_root(".", "file"));
 	attempt("busy.missing", pivot_root("missing", "."));
 	in_child(pivot_without_capability);
