@@ -5,10 +5,14 @@ The guest is the same; only who mounts its root differs. Nothing here needs root
 
 import os
 import stat
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from harness import cpio, proc
+from harness.errors import UsageError
 from harness.job import Initramfs
 from harness.store import Store
 
@@ -20,6 +24,52 @@ _EXT4_SIZE = "16M"
 # Any will do, if only it is always the same.
 _UUID = "6e756c6c-6673-4e55-8c4c-4e554c4c4653"
 _EPOCH = "1"
+
+
+class _Form(msgspec.Struct, frozen=True):
+    """Where a file system says what it is, and how many bytes it has."""
+
+    magic: bytes
+    magic_at: int
+    size_of: Callable[[bytes], int]
+
+
+# Documentation/filesystems/ext4/super.rst: s_magic at 0x38, s_blocks_count_lo at 0x4 and
+# s_log_block_size at 0x18 of a superblock that starts at 1024; fs/squashfs/squashfs_fs.h:
+# bytes_used is the 64 bits at 40.
+_SUPERBLOCK = 1024
+_FORMS = {
+    "ext4": _Form(
+        b"\x53\xef",
+        _SUPERBLOCK + 0x38,
+        lambda head: (
+            struct.unpack_from("<I", head, _SUPERBLOCK + 0x4)[0]
+            << 10 + struct.unpack_from("<I", head, _SUPERBLOCK + 0x18)[0]
+        ),
+    ),
+    "squashfs": _Form(b"hsqs", 0, lambda head: struct.unpack_from("<Q", head, 40)[0]),
+}
+
+
+def check(image: Path, file_system: str) -> Path:
+    """Return `image`, an image of the user's own, if it is one and whole.
+
+    Raises:
+        UsageError: it is no `file_system`, or has been cut short.
+    """
+    form = _FORMS[file_system]
+    with image.open("rb") as stream:
+        head = stream.read(_SUPERBLOCK * 2).ljust(_SUPERBLOCK * 2, b"\0")
+        size = stream.seek(0, os.SEEK_END)
+    if head[form.magic_at : form.magic_at + len(form.magic)] != form.magic:
+        raise UsageError(f"{image}: no {file_system} image", hint="`disk` names its file system")
+    expected = form.size_of(head)
+    if size < expected:
+        raise UsageError(
+            f"{image}: cut short: the {file_system} in it has {expected} bytes, the file {size}",
+            hint="copy or make it again",
+        )
+    return image
 
 
 def build(source: Initramfs, file_system: str, *, store: Store) -> Path:

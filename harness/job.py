@@ -188,6 +188,8 @@ class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
     """`cmdline` is in place of the job's words, not beside them."""
     disk: str | None = None
     """The file system of a disk that holds the guest's tree: `ext4` or `squashfs`."""
+    disk_image: Path | None = None
+    """An image of the scenario's own in place of that."""
     has_initramfs: bool = True
     initrd: str | None = None
     """A program in the scenario's `initrds` folder that makes this boot's initramfs."""

@@ -4,6 +4,7 @@ Its initramfs, with what only this boot has in it; its disk; its command line an
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -59,7 +60,7 @@ def spec(
         UsageError, HostError: what only this boot has cannot be made.
     """
     job, kernel, store = subject.job, subject.kernel, subject.store
-    image = disk.build(plain, plan.disk, store=store) if plan.disk else None
+    image = _disk(plan, plain, store)
     found = needs.disk_for(None if kernel.built else kernel.config) if plan.disk else None
     return BootSpec(
         arch=subject.arch.name,
@@ -73,6 +74,14 @@ def spec(
         disk_device=found.device if found else "",
         cpus=plan.cpus,
     )
+
+
+def _disk(plan: BootPlan, plain: Initramfs, store: Store) -> Path | None:
+    if plan.disk is None:
+        return None
+    if plan.disk_image:
+        return disk.check(plan.disk_image, plan.disk)
+    return disk.build(plain, plan.disk, store=store)
 
 
 def _initramfs(subject: Subject, plan: BootPlan, plain: Initramfs, stages: StageLog) -> Initramfs:

@@ -53,6 +53,7 @@ class Boot(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="keba
     cmdline: str = ""
     own_cmdline: bool = False
     disk: Literal["ext4", "squashfs"] | None = None
+    disk_image: str | None = None
     initramfs: bool = True
     initrd: str | None = None
     kconfig: list[str] = []
@@ -234,10 +235,7 @@ def check_boots(told: ScenarioFile, columns: Sequence[str], where: Path) -> tupl
         for name in (*row.only_in, *([row.variant] if row.variant else ())):
             if name not in columns:
                 raise UsageError(f"{at}: {name!r} is no variant{nearest(name, columns)}")
-        if not row.initramfs and row.disk is None:
-            raise UsageError(f"{at}: neither an initramfs nor a disk", hint="give it one of them")
-        if row.initrd and not (where.parent / "initrds" / row.initrd).is_file():
-            raise UsageError(f"{at}: there is no {where.parent / 'initrds' / row.initrd}")
+        _check_sources(row, where.parent, at)
         _check_kconfig_lines(row.kconfig, at)
         plans.append(
             BootPlan(
@@ -245,6 +243,7 @@ def check_boots(told: ScenarioFile, columns: Sequence[str], where: Path) -> tupl
                 cmdline=row.cmdline,
                 has_own_cmdline=row.own_cmdline,
                 disk=row.disk,
+                disk_image=where.parent / row.disk_image if row.disk_image else None,
                 has_initramfs=row.initramfs,
                 initrd=row.initrd,
                 kconfig=tuple(row.kconfig),
@@ -259,6 +258,17 @@ def check_boots(told: ScenarioFile, columns: Sequence[str], where: Path) -> tupl
             )
         )
     return tuple(plans)
+
+
+def _check_sources(row: Boot, folder: Path, at: str) -> None:
+    """Check where a boot's root is to come from."""
+    if row.disk_image and row.disk is None:
+        raise UsageError(f"{at}: disk-image without disk, which names its file system")
+    if not row.initramfs and row.disk is None:
+        raise UsageError(f"{at}: neither an initramfs nor a disk", hint="give it one of them")
+    for name in (row.disk_image, row.initrd and f"initrds/{row.initrd}"):
+        if name and not (folder / name).is_file():
+            raise UsageError(f"{at}: there is no {folder / name}")
 
 
 def check_log_lines(told: ScenarioFile, where: Path) -> tuple[LogObservation, ...]:

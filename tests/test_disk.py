@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import cpio, disk
-from harness.errors import HostError
+from harness.errors import HostError, UsageError
 from harness.job import Initramfs
 from harness.store import Store, digest_of_file
 
@@ -80,3 +80,19 @@ def test_the_tool_that_is_missing_is_named(
     with pytest.raises(HostError, match="mksquashfs is not on PATH") as caught:
         disk.build(source, "squashfs", store=store)
     assert "squashfs-tools" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("file_system", ["ext4", "squashfs"])
+def test_an_image_of_ones_own_has_to_be_whole(
+    source: Initramfs, store: Store, tmp_path: Path, file_system: str
+) -> None:
+    image = tmp_path / "root.img"
+    whole = disk.build(source, file_system, store=store).read_bytes()
+    image.write_bytes(whole)
+    assert disk.check(image, file_system) == image
+    image.write_bytes(whole[: 200 if file_system == "squashfs" else -4096])
+    with pytest.raises(UsageError, match=f"root.img: cut short: the {file_system} in it has"):
+        disk.check(image, file_system)
+    image.write_bytes(b"")
+    with pytest.raises(UsageError, match=f"root.img: no {file_system} image"):
+        disk.check(image, file_system)

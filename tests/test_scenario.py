@@ -233,6 +233,8 @@ BAD_SCENARIO = [
     ('disk = "ext4"', "", "neither an initramfs nor a disk"),
     ('disk = "ext4"', 'disk = "ext5"', "Invalid enum value 'ext5'"),
     ("initramfs = false", 'initrd = "dracut"', "initrds/dracut"),
+    ("initramfs = false", 'disk-image = "a.img"', "there is no"),
+    ('disk = "ext4"', 'disk-image = "a.img"', "disk-image without disk"),
     ("CONFIG_EXT4_FS=y", "EXT4_FS=y", "[[boot]] number 1: kconfig holds 'EXT4_FS=y'"),
     ('observe = ["panic"]', 'observe = ["oops"]', "Invalid enum value 'oops'"),
     (
