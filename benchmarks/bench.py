@@ -3,11 +3,13 @@
     ./bootstrap python benchmarks/bench.py warm [-n RUNS]
     ./bootstrap python benchmarks/bench.py touch [-n RUNS]
     ./bootstrap python benchmarks/bench.py cold --tarball linux-6.18.5.tar.xz
+    ./bootstrap python benchmarks/bench.py scenario [-n RUNS]
 
 `warm` repeats a boot of which everything is cached, against its own repro.sh. `touch` changes a
 line of fs/namespace.c before each, against make and QEMU in the folders of a build by hand. `cold`
-starts from a downloaded tarball with an empty cache, against tar, patch, make and QEMU. All want
-one `harness boot --cmdline nullfs_rootfs` before; `cold` takes ten minutes and 6 GB.
+starts from a downloaded tarball with an empty cache, against tar, patch, make and QEMU. Those want
+one `harness boot --cmdline nullfs_rootfs` before; `cold` takes ten minutes and 6 GB. `scenario`
+makes all boots of the scenario nullfs but the races, on a kernel that is built.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import paths
+from harness import scenario as scenarios
 from harness.store import digest_of_file
 
 ROOT = Path(__file__).parent.parent
@@ -119,6 +122,22 @@ def own_cost() -> None:
     print(f"{'own':8}  cpu {spread(list(cpu))} s  memory {spread(list(memory))} MiB")
 
 
+# --- scenario -------------------------------------------------------------------------------
+
+
+def scenario(runs: int) -> None:
+    found = scenarios.load("nullfs", [paths.shipped("initramfs")])
+    flows = [flow for flow in found.flows if flow != "races"]
+    races = next(plan for plan in found.boots if "races" in plan.flows)
+    # The kernel of `--flow all`.
+    symbols = [word for line in races.kconfig for word in ("--kconfig", line)]
+    argv = [*HARNESS, *symbols, "--flow", ",".join(flows), "--json"]
+    boots = json.loads(run(argv))["boots"]
+    costs = [timed(lambda: run(argv)) for _ in range(runs)]
+    print(f"{len(boots)} boots, each {spread([boot['seconds'] for boot in boots])} s")
+    print(f"in all    wall {spread([c.wall for c in costs])}  cpu {spread([c.cpu for c in costs])}")
+
+
 # --- touch ----------------------------------------------------------------------------------
 
 
@@ -199,14 +218,14 @@ def main() -> None:
     # A checkout of which no bytecode may be kept is compiled at every start: a tenth of a second.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["warm", "touch", "cold"])
+    parser.add_argument("what", choices=["warm", "touch", "cold", "scenario"])
     parser.add_argument("-n", dest="runs", type=int, default=7)
     parser.add_argument("--tarball", type=Path)
     options = parser.parse_args()
     if options.what == "cold":
         cold(options.tarball or parser.error("cold wants --tarball"))
     else:
-        {"warm": warm, "touch": touch}[options.what](options.runs)
+        {"warm": warm, "touch": touch, "scenario": scenario}[options.what](options.runs)
 
 
 if __name__ == "__main__":
