@@ -27,6 +27,11 @@ def test_a_kernel_with_all_of_it_lacks_nothing(tmp_path: Path) -> None:
     assert needs.lacking(config(tmp_path, ALL), arch.load("x86_64")) == ()
 
 
+def test_another_architecture_lacks_other_things(tmp_path: Path) -> None:
+    (lack,) = needs.lacking(config(tmp_path, ALL), arch.load("arm64"))
+    assert (lack.symbol, lack.is_fatal) == ("CONFIG_SERIAL_AMBA_PL011_CONSOLE", True)
+
+
 @pytest.mark.parametrize(
     ("symbol", "is_fatal"), [("CONFIG_SERIAL_8250_CONSOLE", True), ("CONFIG_TMPFS", False)]
 )
