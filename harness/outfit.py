@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness import boot, boots, compress, disk, initramfs, initrd, needs, programs
+from harness.arch import Arch
 from harness.boots import Subject
 from harness.errors import UsageError
 from harness.job import BootPlan, BootSpec, Initramfs, Kernel, NotBooted
@@ -20,9 +21,9 @@ DISK = "{disk}"
 
 
 def choose(
-    plans: Sequence[BootPlan], kernel: Kernel
+    plans: Sequence[BootPlan], kernel: Kernel, arch: Arch
 ) -> tuple[tuple[BootPlan, ...], tuple[NotBooted, ...]]:
-    """Return the boots that the kernel can make, and those it cannot for what it was built with.
+    """Return the boots that the kernel can make here, and those it cannot, with the reason.
 
     Raises:
         UsageError: it can make none.
@@ -30,18 +31,27 @@ def choose(
     can: list[BootPlan] = []
     cannot: list[NotBooted] = []
     for plan in plans:
-        lacks = needs.lacks_of(kernel, plan)
-        if not lacks:
+        reason = _why_not(plan, kernel, arch)
+        if reason:
+            cannot.append(NotBooted(flows=plan.flows, reason=reason))
+        else:
             can.append(_with_node(plan, kernel))
-            continue
-        reason = f"{kernel.release} has not built in: {', '.join(lacks)}"
-        cannot.append(NotBooted(flows=plan.flows, reason=reason))
     if not can:
         raise UsageError(
             f"flow {cannot[0].name}: {cannot[0].reason}",
-            hint="a module is no use to the guest, which has none; choose another flow or kernel",
+            hint="choose another flow or another kernel",
         )
     return tuple(can), tuple(cannot)
+
+
+def _why_not(plan: BootPlan, kernel: Kernel, arch: Arch) -> str:
+    lacks = needs.lacks_of(kernel, plan)
+    if lacks:
+        # A module is no use to the guest, which has none.
+        return f"{kernel.release} has not built in: {', '.join(lacks)}"
+    if plan.programs and not arch.is_native:
+        return f"it takes programs of this machine, which {arch.name} cannot run"
+    return ""
 
 
 def _with_node(plan: BootPlan, kernel: Kernel) -> BootPlan:

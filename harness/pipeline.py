@@ -227,7 +227,7 @@ class Pipeline:
         """The boots, made and judged."""
         wanted = selection.boots(self.scenario, self.flows)
         plans = selection.for_variant(self.scenario, wanted, self.variant)
-        plans, cannot = outfit.choose(plans, self.kernel)
+        plans, cannot = outfit.choose(plans, self.kernel, self.arch)
         nonces = [self.nonce, *(secrets.token_hex(4) for _ in plans[1:])]
         asked = [(p, self.spec_of(p, nonce)) for p, nonce in zip(plans, nonces, strict=True)]
         subject = self.subject

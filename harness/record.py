@@ -167,6 +167,7 @@ def command_of(job: Job) -> str:
         ("--kernel", job.kernel, None),
         ("--profile", job.profile, _NONE_ASKED.profile),
         ("--arch", job.arch, _NONE_ASKED.arch),
+        ("--toolchain", job.toolchain, _NONE_ASKED.toolchain),
         ("--scenario", job.scenario, None),
         ("--cmdline", job.cmdline, ""),
         ("--expect", job.expect, None),
