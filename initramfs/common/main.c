@@ -28,11 +28,13 @@ static char flows[256];
 
 /*
  * What stands under / need not be our cpio: the kernel may have mounted a disk
- * and its /dev, or another init may have been here. EBUSY: it is there.
+ * and its /dev, or another init may have been here and mounted /proc. A second
+ * one would be another file system, on top.
  */
 static void mount_what_is_needed(void)
 {
-	if (mount("proc", "/proc", "proc", 0, NULL) < 0 && errno != EBUSY)
+	if (access("/proc/self", F_OK) < 0 &&
+	    mount("proc", "/proc", "proc", 0, NULL) < 0)
 		die("mount /proc");
 	if (!access("/dev/kmsg", F_OK))
 		return;
