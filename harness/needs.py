@@ -15,6 +15,8 @@ from harness import paths
 from harness.arch import Arch
 from harness.job import BootPlan, Kernel
 
+# A wish in a kconfig fragment, not a need.
+_SOFT = "# soft"
 _BUILT_IN = re.compile(r"^(CONFIG_\w+=y)$", re.MULTILINE)
 
 
@@ -35,9 +37,9 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def missing(config: Path, wanted: Sequence[str]) -> tuple[str, ...]:
-    """Return which of the lines `CONFIG_X=y` a .config does not have."""
+    """Return which of the lines `CONFIG_X=y` a .config does not have; `# soft` ones may lack."""
     have = set(_BUILT_IN.findall(config.read_text()))
-    return tuple(line for line in wanted if line not in have)
+    return tuple(line for line in wanted if line not in have and not line.endswith(_SOFT))
 
 
 def lacking(config: Path, arch: Arch) -> tuple[Lack, ...]:
