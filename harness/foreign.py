@@ -35,6 +35,14 @@ def split(word: str) -> tuple[str, str]:
     return word, ""
 
 
+def absolute(word: str) -> str:
+    """Return the word with its file's path made absolute, so that the job runs from anywhere."""
+    if word.startswith(packages.PREFIX):
+        return word
+    file, member = split(word)
+    return f"{Path(file).absolute()}{':' if member else ''}{member}"
+
+
 def check(word: str) -> None:
     """Check what can be checked without fetching or reading anything.
 

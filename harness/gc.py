@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import proc, runs
+from harness import matrix_report, proc, runs
 from harness.lock import Lock
 from harness.store import Store
 
@@ -84,6 +84,7 @@ def _items(store: Store) -> list[Item]:
         for path in root.glob("git/harness/bases/*.json")
     ]
     found += [_item("run", path) for path in runs.all_runs()]
+    found += [_item("matrix", path) for path in matrix_report.all_matrices()]
     return found
 
 

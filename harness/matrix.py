@@ -220,9 +220,8 @@ def _job(told: MatrixFile, values: dict[str, str], defaults: Job, where: str) ->
     kconfig = (*told.kconfig, *shape.kconfig)
     if kconfig:
         fields["kconfig"] = kconfig
-    for field in ("tree", "kernel"):
-        if field in fields:
-            fields[field] = Path(fields[field]).absolute()
+    if "tree" in fields:
+        fields["tree"] = Path(fields["tree"]).absolute()
     if "kernel" in fields:
         clash = next((name for name in _OF_A_BUILD if name in fields), None)
         if clash:

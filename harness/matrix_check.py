@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from harness import arch, base, compress, foreign, kconfig, matrix_file
 from harness.errors import UsageError
 from harness.job import Job
@@ -46,8 +48,8 @@ def read(path: Path) -> MatrixFile:
     return matrix_file.read(path)
 
 
-def check(cells: Sequence[Cell], settings: Settings, store: Store) -> None:
-    """Check every value of every cell that can be checked without building anything.
+def check(cells: Sequence[Cell], settings: Settings, store: Store) -> tuple[Cell, ...]:
+    """Check every value that can be checked without building; return the cells to run from here.
 
     Raises:
         UsageError: the first that is wrong: an unknown profile, flavor, architecture, series,
@@ -59,6 +61,14 @@ def check(cells: Sequence[Cell], settings: Settings, store: Store) -> None:
         if job not in seen:
             seen.add(job)
             _check_job(job, settings, store)
+    return tuple(map(_placed, cells))
+
+
+def _placed(cell: Cell) -> Cell:
+    if cell.job.kernel is None:
+        return cell
+    job = msgspec.structs.replace(cell.job, kernel=foreign.absolute(cell.job.kernel))
+    return msgspec.structs.replace(cell, job=job)
 
 
 def _check_job(job: Job, settings: Settings, store: Store) -> None:

@@ -22,6 +22,15 @@ def matrices_dir() -> Path:
     return paths.state_dir() / "matrices"
 
 
+def all_matrices() -> list[Path]:
+    """Return the folders of all matrices, oldest first."""
+    return sorted(
+        path.parent
+        for path in matrices_dir().glob(f"*/{_NAME}")
+        if not path.parent.is_symlink() and not path.parent.name.startswith(".")
+    )
+
+
 def make(
     *,
     id_: str,

@@ -64,6 +64,8 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     unknown_parameters: list[str]
     """Those of the command line that the kernel passed on to user space."""
     unfinished: list[Unfinished]
+    not_booted: list[Unfinished] = []
+    """Flows that were not come to, or that the kernel lacks something for."""
 
 
 def encode(observed: Observations) -> bytes:
@@ -136,4 +138,5 @@ def of_run(run: RunResult) -> Observations:
             for boot in run.boots
             if boot.outcome in _CUT_SHORT
         ],
+        not_booted=[Unfinished(flows=[each.name], reason=each.reason) for each in run.not_booted],
     )

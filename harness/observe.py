@@ -27,10 +27,7 @@ def observations_of(pipeline: Pipeline) -> Observations:
         pairs = [(each.name, each.value) for each in booted.console.observations]
         for flow, values in by_flow(pairs, booted.plan.flows).items():
             seen.setdefault(flow, {}).update(values)
-    cut_short = [
-        *((booted.plan.flows, _why_unfinished(booted, pipeline)) for booted in batch.done),
-        *((each.flows, f"not booted: {each.reason}") for each in batch.not_booted),
-    ]
+    cut_short = [(booted.plan.flows, _why_unfinished(booted, pipeline)) for booted in batch.done]
     consoles = [booted.console for booted in batch.done]
     return Observations(
         subject=_subject(pipeline),
@@ -39,6 +36,9 @@ def observations_of(pipeline: Pipeline) -> Observations:
         reports=list(dict.fromkeys(s.title for console in consoles for s in console.splats)),
         unknown_parameters=list(dict.fromkeys(w for c in consoles for w in c.unknown_parameters)),
         unfinished=[Unfinished(flows=list(flows), reason=why) for flows, why in cut_short if why],
+        not_booted=[
+            Unfinished(flows=list(each.flows), reason=each.reason) for each in batch.not_booted
+        ],
     )
 
 

@@ -7,6 +7,8 @@ from harness.observations import Observations, Subject
 from harness.report import Style, plain
 
 _ABSENT = "(not observed)"
+# A longer name of a side is no heading for a column.
+_HEAD_MAX = 30
 
 
 def observations(observed: Observations, *, style: Style = plain) -> str:
@@ -23,6 +25,8 @@ def observations(observed: Observations, *, style: Style = plain) -> str:
     if observed.unknown_parameters:
         words = " ".join(observed.unknown_parameters)
         lines += ["", f"the kernel does not know, and passed to user space: {words}"]
+    for each in observed.not_booted:
+        lines += ["", f"not booted: {', '.join(each.flows)}: {each.reason}"]
     for each in observed.unfinished:
         lines += ["", f"{style('not at its end', 'bad')}: {', '.join(each.flows)}: {each.reason}"]
     return "\n".join(lines) + "\n"
@@ -46,7 +50,11 @@ def diff(result: DiffResult, *, style: Style = plain) -> str:
 def _comparison(comparison: Comparison, style: Style) -> list[str]:
     lines = [style(comparison.title, "bold")] if comparison.title else []
     if comparison.rows:
-        cells = [("", comparison.before, comparison.after)]
+        heads = comparison.before, comparison.after
+        if max(map(len, heads)) > _HEAD_MAX:
+            lines += columns(zip("AB", heads, strict=True))
+            heads = "A", "B"
+        cells = [("", *heads)]
         for flow in dict.fromkeys(row.flow for row in comparison.rows):
             cells.append((flow, "", ""))
             cells += [

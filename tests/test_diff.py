@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, Harness, commit, git
 from test_pipeline import NAMESPACE, change
 
-from harness import diff, observations, runs
+from harness import diff, observations, runs, tables
 from harness.observations import FlowObservations, Observations, Subject, Unfinished
 
 SUBJECT = Subject(
@@ -126,7 +126,9 @@ def test_two_series_differ_in_what_the_patches_change(
     done = harness("diff", "--tree", "linux", "--series", "none", "--series", series, cwd=project)
     assert done.returncode == 1, done.stderr
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["series", "none", "series", str(series)],
+        ["A", "series", "none"],
+        ["B", "series", str(series)],
+        ["A", "B"],
         ["boot"],
         ["boot.mount", "old", "new"],
     ]
@@ -224,3 +226,15 @@ def test_runs_without_a_flow_in_common_cannot_be_compared(tmp_path: Path, harnes
     done: subprocess.CompletedProcess[str] = harness("diff", "a", "b")
     assert done.returncode == 2
     assert "error: they have no flow in common: a ran a; b ran b" in done.stderr
+
+
+def test_a_long_name_is_no_heading() -> None:
+    names = ("kernel /a/long/way/down/to/a/vmlinux", "kernel /another/long/way/to/a/vmlinux")
+    comparison = diff.compare(seen({"a": {"a.x": "0"}}), seen({"a": {"a.x": "1"}}), names=names)
+    assert tables.diff(diff.DiffResult(comparisons=[comparison])).splitlines() == [
+        f"  A  {names[0]}",
+        f"  B  {names[1]}",
+        "       A  B",
+        "a",
+        "  a.x  0  1",
+    ]

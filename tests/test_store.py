@@ -217,3 +217,13 @@ def test_gc_takes_a_base_with_its_packs_unless_a_job_holds_it(store: Store) -> N
     assert [item.path.name for item in swept.deleted] == ["6.2.2.json"]
     assert swept.deleted[0].size > 20_000
     assert sorted(path.name for path in packs.iterdir()) == ["pack-6.1.1.idx", "pack-6.1.1.pack"]
+
+
+def test_gc_bounds_the_matrices_too(store: Store, tmp_path: Path) -> None:
+    page = tmp_path / "state/harness/matrices/old/matrix.json"
+    page.parent.mkdir(parents=True)
+    page.write_text("{}")
+    os.utime(page.parent, (0, 0))
+    swept = gc.sweep(store, max_age_s=3600, max_size=1 << 40)
+    assert [(item.what, item.path) for item in swept.deleted] == [("matrix", page.parent)]
+    assert not page.exists()

@@ -20,20 +20,23 @@ _SIDES_HINT = "for instance `harness diff --series none --series nullfs`"
 _WORDS = {"flavors": "flavor", "flows": "flow", "timeout_s": "timeout", "memory_mib": "memory"}
 
 # What may be given twice, a value a side. `--flavor` and `--kconfig` add up, as everywhere.
-_SIDES: dict[str, tuple[str, click.Path | None, str]] = {
-    "series": ("SERIES", None, "The patches, as for `harness boot`."),
-    "base": ("REV", None, "What the series is applied to."),
-    "kernel": ("FILE", options.FILE, "A bzImage or vmlinux of yours."),
-    "profile": ("NAME", None, "A kconfig template."),
-    "arch": ("NAME", None, "The kernel's architecture."),
-    "cmdline": ("WORDS", None, "Parameters for the kernel under test."),
-    "compress": ("METHOD", None, "How the initramfs is compressed."),
+_SIDES = {
+    "series": ("SERIES", "The patches, as for `harness boot`."),
+    "base": ("REV", "What the series is applied to."),
+    "kernel": ("FILE[:MEMBER]|deb:PACKAGE", "A kernel of yours, as for `harness boot`."),
+    "profile": ("NAME", "A kconfig template."),
+    "arch": ("NAME", "The kernel's architecture."),
+    "cmdline": ("WORDS", "Parameters for the kernel under test."),
+    "compress": ("METHOD", "How the initramfs is compressed."),
 }
+_CHECKS = {"kernel": options.kernel_words}
 
 
 def _side_options(function: F) -> F:
-    for name, (metavar, kind, text) in reversed(_SIDES.items()):
-        add = click.option(f"--{name}", multiple=True, metavar=metavar, type=kind, help=text)
+    for name, (metavar, text) in reversed(_SIDES.items()):
+        add = click.option(
+            f"--{name}", multiple=True, metavar=metavar, callback=_CHECKS.get(name), help=text
+        )
         function = add(function)
     return function
 

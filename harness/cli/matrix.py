@@ -52,7 +52,7 @@ def command(
     settings = settings_.load(Path.cwd())
     told, where = _told(name, axes, excludes, settings)
     cells = matrix.expand(told, options.make_job(settings), where=where)
-    matrix_check.check(cells, settings, Store(paths.cache_dir()))
+    cells = matrix_check.check(cells, settings, Store(paths.cache_dir()))
     groups = matrix.groups(cells)
     if is_list:
         for group in groups:

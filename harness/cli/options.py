@@ -209,6 +209,13 @@ def stream(data: bytes) -> None:
     sys.stderr.buffer.flush()
 
 
+def kernel_words(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str | None, ...]:
+    """Check what several --kernel say."""
+    return tuple(_kernel_word(ctx, param, value) for value in values)
+
+
 def style(text: str, name: str) -> str:
     """Colour a text of a report for stdout, if that is a terminal that wants it."""
     if not log.has_colour(1):

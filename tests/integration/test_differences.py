@@ -1,0 +1,73 @@
+"""observe, diff and matrix on real kernels: what the series changes, and nothing else."""
+
+import json
+
+import pytest
+from conftest import Harness
+
+from harness import runs
+from harness.matrix_report import matrices_dir
+
+pytestmark = pytest.mark.kernel
+
+OPTION = "nullfs_rootfs"
+
+
+def rows(document: str) -> dict[str, tuple[str | None, str | None]]:
+    (comparison,) = json.loads(document)["comparisons"]
+    return {row["name"]: (row["before"], row["after"]) for row in comparison["rows"]}
+
+
+def test_the_series_changes_what_it_says(harness: Harness) -> None:
+    done = harness(
+        "diff", "--base", "6.18.5", "--series", "none", "--series", "nullfs",
+        "--cmdline", OPTION, "--flow", "pivot", "--json",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    found = rows(done.stdout)
+    assert found["pivot.pivot_root"] == ("EINVAL", "0")
+    assert found["pivot.umount2"] == (None, "0")
+    assert found["root.parent_type"] == ("rootfs", "nullfs")
+    assert "root.type" not in found
+
+
+def test_without_the_option_only_the_mount_ids_change(harness: Harness) -> None:
+    done = harness(
+        "diff", "--base", "6.18.5", "--series", "none", "--series", "nullfs",
+        "--flow", "pivot,keep,legacy", "--json",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    found = rows(done.stdout)
+    assert set(found.values()) == {("2", "1")}
+    assert all(name.endswith(("mnt_id", "old_id")) for name in found)
+
+
+def test_two_boots_of_one_kernel_do_not_differ(harness: Harness) -> None:
+    """All that is observed is the same from boot to boot, or normalised."""
+    done = harness("diff", "--cmdline", OPTION, "--cmdline", f"{OPTION} another=word")
+    assert done.returncode == 0, done.stdout
+
+
+def test_each_patch_shows_what_it_changes(harness: Harness) -> None:
+    done = harness(
+        "diff", "--each-patch", "--base", "6.18.5", "--flow", "pivot,keep,legacy", "--json",
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    comparisons = json.loads(done.stdout)["comparisons"]
+    assert [bool(each["rows"]) for each in comparisons] == [True, False, False, False]
+    assert comparisons[0]["title"].startswith("patch 1: fs: ensure that internal tmpfs mount")
+
+
+def test_the_projects_matrix_on_the_kernel_that_is_there(harness: Harness) -> None:
+    done = harness(
+        "matrix", "nullfs", "--axis", "base=6.18.5", "--axis", "shape=tiny,ramfs", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["kernels"], result["outcomes"]) == (1, {"pass": 4})
+    folder = matrices_dir() / "latest"
+    types = {
+        (cell["values"]["shape"], runs.read(folder.resolve() / cell["run"]).observations["root.fs"])
+        for cell in result["cells"]
+    }
+    assert types == {("tiny", "tmpfs"), ("ramfs", "ramfs")}
