@@ -21,6 +21,7 @@ AXES = {
     "base": "base",
     "kernel": "kernel",
     "arch": "arch",
+    "toolchain": "toolchain",
     "profile": "profile",
     "flavor": "flavors",
     "scenario": "scenario",
@@ -33,12 +34,12 @@ ALL_AXES = (*AXES, SHAPE)
 _MANY = frozenset({"flavors", "flows"})
 _NONE = "none"
 # What a job with a kernel of the user's own has no say in.
-_OF_A_BUILD = ("series", "base", "tree", "profile", "flavors", "kconfig")
+_OF_A_BUILD = ("series", "base", "tree", "profile", "flavors", "kconfig", "toolchain")
 # In `--axis` a comma ends a value, but for axes whose values have commas of their own.
 _WHOLE = frozenset({"cmdline"})
 
 # How much longer a kernel of this profile or flavor takes to (build, boot); what is not here
-# counts once. Measured under TCG, and no more than a guess elsewhere: it only decides the order.
+# counts once. A guess is good enough: it only decides the order.
 _COSTS = {"full": (5.0, 3.0), "kasan": (2.0, 6.0), "lockdep": (1.3, 2.0), "gcov": (1.2, 1.5)}
 _BUILD_S = 200.0
 _BOOT_S = 2.0

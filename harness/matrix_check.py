@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import arch, base, compress, foreign, kconfig, matrix_file
+from harness import arch, base, compress, foreign, kconfig, matrix_file, toolchain
 from harness.errors import UsageError
 from harness.job import Job
 from harness.matrix import Cell
@@ -52,6 +52,7 @@ def check(cells: Sequence[Cell], settings: Settings, store: Store) -> tuple[Cell
     """Check every value that can be checked without building; return the cells to run from here.
 
     Raises:
+        HostError: a compiler is missing.
         UsageError: the first that is wrong: an unknown profile, flavor, architecture, series,
             scenario, flow or compression, no version where one is expected, no such file.
     """
@@ -84,6 +85,7 @@ def _check_job(job: Job, settings: Settings, store: Store) -> None:
             unknown = next((name for name in names if name not in known), None)
             if unknown is not None:
                 raise UsageError(f"no {kind} named {unknown!r}; there are: {', '.join(known)}")
+        toolchain.find(job.toolchain, arch.load(job.arch), store)
         if job.base is not None and job.tree is None:
             base.version_of(job.base)
     if job.series.partition(":")[0] == "-":

@@ -36,6 +36,7 @@ class MatrixFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     base: str | None = None
     kernel: str | None = None
     arch: str | None = None
+    toolchain: str | None = None
     scenario: str | None = None
     flow: str | None = None
     """Flows, with `+` between them, or `all`."""

@@ -342,10 +342,21 @@ def test_an_interrupt_ends_it_with_what_there_is(project: Path) -> None:
 
 
 def test_a_broken_host_is_the_hosts_fault(harness: Harness, project: Path, tmp_path: Path) -> None:
-    done = harness("matrix", cwd=project, env={"PATH": path_without(tmp_path, "gcc")})
+    path = path_without(tmp_path, "qemu-system-x86_64")
+    done = harness("matrix", cwd=project, env={"PATH": path})
     assert done.returncode == 128, done.stdout
-    assert "gcc is not on PATH" in done.stdout
+    assert "4 host-error: 4 jobs on 2 kernels" in done.stdout
+    assert "qemu-system-x86_64 is not on PATH" in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_missing_compiler_is_told_before_anything_runs(
+    harness: Harness, project: Path, tmp_path: Path
+) -> None:
+    done = harness("matrix", cwd=project, env={"PATH": path_without(tmp_path, "gcc")})
+    assert done.returncode == 128
+    assert "error: gcc is not on PATH" in done.stderr
+    assert not matrices_dir().exists()
 
 
 def test_what_only_a_job_finds_out_is_the_users_fault(harness: Harness, project: Path) -> None:
@@ -361,6 +372,7 @@ BAD: list[tuple[str, list[str], str]] = [
     ("unknown flavor", ["--axis", "flavor=odd"], "no flavor named 'odd'; there are: "),
     ("unknown profile", ["--axis", "profile=huge"], "no profile named 'huge'; there are: "),
     ("unknown arch", ["--axis", "arch=vax"], "unknown architecture 'vax'"),
+    ("unknown toolchain", ["--axis", "toolchain=tcc"], "unknown toolchain 'tcc'"),
     ("unknown compression", ["--axis", "compress=gzp"], "--compress gzp: no such compression"),
     ("unknown series", ["--axis", "series=none,nulfs"], "nulfs"),
     ("unknown scenario", ["--axis", "scenario=bot"], "there is no scenario 'bot'"),

@@ -26,6 +26,7 @@ _SIDES = {
     "kernel": ("FILE[:MEMBER]|deb:PACKAGE", "A kernel of yours, as for `harness boot`."),
     "profile": ("NAME", "A kconfig template."),
     "arch": ("NAME", "The kernel's architecture."),
+    "toolchain": ("gcc|llvm|llvm-N", "The compilers."),
     "cmdline": ("WORDS", "Parameters for the kernel under test."),
     "compress": ("METHOD", "How the initramfs is compressed."),
 }

@@ -39,8 +39,8 @@ def command(
 ) -> int:  # fmt: skip
     """Run every combination of some axes, each kernel built once, and print one report.
 
-    Axes: series, base, kernel, arch, profile, flavor, scenario, flow, cmdline, compress, and
-    shape, which a matrix.toml defines. Exits as the worst of the jobs does.
+    Axes: series, base, kernel, arch, toolchain, profile, flavor, scenario, flow, cmdline,
+    compress, and shape, which a matrix.toml defines. Exits as the worst of the jobs does.
 
     \b
     Examples:

@@ -60,7 +60,8 @@ def test_each_patch_shows_what_it_changes(harness: Harness) -> None:
 
 def test_the_projects_matrix_on_the_kernel_that_is_there(harness: Harness) -> None:
     done = harness(
-        "matrix", "nullfs", "--axis", "base=6.18.5", "--axis", "shape=tiny,ramfs", "--json",
+        "matrix", "nullfs", "--axis", "base=6.18.5", "--axis", "shape=tiny,ramfs",
+        "--axis", "flow=pivot", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
