@@ -1,14 +1,13 @@
-"""Takes axes, gives jobs: their product, less what is excluded, in the order to run them. Pure."""
+"""Takes axes, gives jobs: their product, less what is excluded. Pure."""
 
 import difflib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness import compress
 from harness.errors import UsageError
 from harness.job import Job
 from harness.matrix_file import MatrixFile, Shape
@@ -33,16 +32,12 @@ ALL_AXES = (*AXES, SHAPE)
 # Values that are several, with `+` between them.
 _MANY = frozenset({"flavors", "flows"})
 _NONE = "none"
+# What no axis can be, and all jobs or those of a shape can have.
+_LIMITS = {"memory": "memory_mib", "timeout": "timeout_s"}
 # What a job with a kernel of the user's own has no say in.
 _OF_A_BUILD = ("series", "base", "tree", "profile", "flavors", "kconfig", "toolchain")
 # In `--axis` a comma ends a value, but for axes whose values have commas of their own.
 _WHOLE = frozenset({"cmdline"})
-
-# How much longer a kernel of this profile or flavor takes to (build, boot); what is not here
-# counts once. A guess is good enough: it only decides the order.
-_COSTS = {"full": (5.0, 3.0), "kasan": (2.0, 6.0), "lockdep": (1.3, 2.0), "gcov": (1.2, 1.5)}
-_BUILD_S = 200.0
-_BOOT_S = 2.0
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,18 +46,6 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     values: tuple[tuple[str, str], ...]
     job: Job
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Cells that share a kernel, which the first of them builds; `cost_s` is a guess."""
-
-    cells: tuple[Cell, ...]
-    cost_s: float
-
-    @property
-    def is_built(self) -> bool:
-        """Whether there is anything to build: a kernel of the user's own is there already."""
-        return self.cells[0].job.kernel is None
 
 
 # --- axes -----------------------------------------------------------------------------------
@@ -214,15 +197,15 @@ def _job(told: MatrixFile, values: dict[str, str], defaults: Job, where: str) ->
         text = values.get(name, getattr(told, name))
         if text is not None:
             fields[field] = _value(field, text)
-    for name, field in (("tree", "tree"), ("memory", "memory_mib"), ("timeout", "timeout_s")):
+    for name, field in _LIMITS.items():
         if getattr(told, name) is not None:
             fields[field] = getattr(told, name)
-    _add_shape(fields, shape, defaults, where=f"{where}: shape {values.get(SHAPE)}")
+    if told.tree is not None:
+        fields["tree"] = Path(told.tree).absolute()
+    _add_shape(fields, shape, values, defaults, where=f"{where}: shape {values.get(SHAPE)}")
     kconfig = (*told.kconfig, *shape.kconfig)
     if kconfig:
         fields["kconfig"] = kconfig
-    if "tree" in fields:
-        fields["tree"] = Path(fields["tree"]).absolute()
     if "kernel" in fields:
         clash = next((name for name in _OF_A_BUILD if name in fields), None)
         if clash:
@@ -234,65 +217,29 @@ def _job(told: MatrixFile, values: dict[str, str], defaults: Job, where: str) ->
     return msgspec.structs.replace(defaults, **fields)
 
 
-def _add_shape(fields: dict[str, Any], shape: Shape, defaults: Job, *, where: str) -> None:
+def _add_shape(
+    fields: dict[str, Any], shape: Shape, values: Mapping[str, str], defaults: Job, *, where: str
+) -> None:
+    """Lay a shape over what holds for all jobs; what an axis says it may only add to."""
     words = [fields.get("cmdline", defaults.cmdline), shape.cmdline]
     if shape.cmdline is not None:
         fields["cmdline"] = " ".join(word for word in words if word)
     if shape.flavor is not None:
         flavors = (*fields.get("flavors", defaults.flavors), *_value("flavors", shape.flavor))
         fields["flavors"] = tuple(dict.fromkeys(flavors))
-    for name, field in (
-        ("profile", "profile"),
-        ("compress", "compress"),
-        ("memory", "memory_mib"),
-        ("timeout", "timeout_s"),
-    ):
+    for name in ("profile", "flow", "compress", *_LIMITS):
         value = getattr(shape, name)
-        if value is not None and field in fields:
+        if value is not None and name in values:
             raise UsageError(
-                f"{where} says {name} = {value!r}, and so does the rest of the matrix",
+                f"{where} says {name} = {value!r}, and {name} is an axis",
                 hint="drop one of the two",
             )
         if value is not None:
-            fields[field] = value
+            field = AXES.get(name) or _LIMITS[name]
+            fields[field] = _value(field, value) if name in AXES else value
 
 
 def _value(field: str, text: str) -> str | tuple[str, ...]:
     if field in _MANY:
         return () if text == _NONE else tuple(text.split("+"))
     return text
-
-
-# --- order ----------------------------------------------------------------------------------
-
-
-def groups(cells: Iterable[Cell]) -> tuple[Group, ...]:
-    """Return the cells by kernel, what should take longest first."""
-    by_kernel: dict[Job, list[Cell]] = {}
-    for cell in cells:
-        by_kernel.setdefault(kernel_of(cell.job), []).append(cell)
-    found = [Group(cells=tuple(members), cost_s=_cost(members)) for members in by_kernel.values()]
-    # sorted() is stable: what costs the same stays in the order of the axes.
-    return tuple(sorted(found, key=lambda group: -group.cost_s))
-
-
-def kernel_of(job: Job) -> Job:
-    """Return the job with all that does not decide its kernel left out: equal ones share it."""
-    plain = Job()
-    return msgspec.structs.replace(
-        job,
-        cmdline=plain.cmdline,
-        expect=plain.expect,
-        timeout_s=plain.timeout_s,
-        memory_mib=plain.memory_mib,
-        compress=job.compress if compress.kconfig_of(job.compress, job.flavors) else _NONE,
-    )
-
-
-def _cost(cells: Sequence[Cell]) -> float:
-    job = cells[0].job
-    build, boot = _BUILD_S, _BOOT_S
-    for word in (job.profile, *job.flavors):
-        factors = _COSTS.get(word, (1.0, 1.0))
-        build, boot = build * factors[0], boot * factors[1]
-    return (0.0 if job.kernel else build) + boot * len(cells)

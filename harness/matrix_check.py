@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import arch, base, compress, foreign, kconfig, matrix_file, toolchain
+from harness import arch, base, compress, foreign, kconfig, matrix_file, selection, toolchain
 from harness.errors import UsageError
 from harness.job import Job
 from harness.matrix import Cell
@@ -63,6 +63,16 @@ def check(cells: Sequence[Cell], settings: Settings, store: Store) -> tuple[Cell
             seen.add(job)
             _check_job(job, settings, store)
     return tuple(map(_placed, cells))
+
+
+def needs_of(job: Job, settings: Settings, store: Store) -> tuple[str, ...]:
+    """Return what the job's scenario and flows ask of its kernel.
+
+    Raises:
+        UsageError: as `check`.
+    """
+    asked = Pipeline(job, settings=settings, store=store)
+    return selection.kconfig(asked.scenario, selection.boots(asked.scenario, asked.flows))
 
 
 def _placed(cell: Cell) -> Cell:

@@ -12,11 +12,13 @@ FILE_NAME = "matrix.toml"
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A bundle of job keys under one name: a value of the axis `shape`.
 
-    `cmdline`, `flavor` and `kconfig` are added to what the rest of the matrix says.
+    `cmdline`, `flavor` and `kconfig` are added to what the rest of the matrix says; the others
+    are in place of what it says of all jobs, and none of them can be an axis besides.
     """
 
     profile: str | None = None
     flavor: str | None = None
+    flow: str | None = None
     kconfig: list[str] = []
     cmdline: str | None = None
     compress: str | None = None

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from harness import __version__, cell, matrix_result, paths, record, runs
 from harness.errors import Outcome
-from harness.matrix import Cell, Group
+from harness.matrix import Cell
+from harness.matrix_order import Group
 from harness.matrix_result import NOT_RUN, CellResult, MatrixResult
 from harness.matrix_run import Outcomes
 from harness.report import Style, plain

@@ -17,7 +17,8 @@ import msgspec
 from harness import log, proc
 from harness.cell import Done, Task, decode_done, encode
 from harness.errors import HarnessError, Outcome
-from harness.matrix import Cell, Group
+from harness.matrix import Cell
+from harness.matrix_order import Group
 
 # What a job needs beside its guest: QEMU and Python, or a compiler for each CPU.
 _BOOT_MIB = 300

@@ -36,8 +36,8 @@ ORDER = (
     *("stages", "boots", "outfit", "pipeline"),
     *("result", "runs", "report", "claims", "record"),
     *("observations", "observe", "diff", "sides", "tables"),
-    *("matrix_file", "matrix", "cell", "matrix_result", "matrix_run", "matrix_report"),
-    *("matrix_check", "gc", "doctor", "shell"),
+    *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
+    *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
 )
 # fmt: on
@@ -51,7 +51,17 @@ ALONE = {
     "click": {"cli"},
 }
 
-PURE = ("console", "scenario", "selection", "logwatch", "verdict", "observations", "diff", "matrix")
+PURE = (
+    "console",
+    "scenario",
+    "selection",
+    "logwatch",
+    "verdict",
+    "observations",
+    "diff",
+    "matrix",
+    "matrix_order",
+)
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 
 

@@ -15,12 +15,16 @@ import pytest
 from conftest import ROOT, Harness
 from test_cli import path_without
 
-from harness import matrix, matrix_result, matrix_run, runs
+from harness import matrix, matrix_order, matrix_result, matrix_run, runs
 from harness.cell import Done, Task, decode_done, decode_task, encode
 from harness.errors import EXIT_CODES, Outcome, UsageError
 from harness.job import Job
 from harness.matrix_file import MatrixFile, Shape
 from harness.matrix_report import matrices_dir
+
+
+def no_needs(_job: Job) -> tuple[str, ...]:
+    return ()
 
 
 def expand(told: MatrixFile, defaults: Job | None = None) -> tuple[matrix.Cell, ...]:
@@ -106,7 +110,7 @@ WRONG: list[tuple[MatrixFile, str]] = [
     (MatrixFile(axes=BASES, exclude=[{}]), "here: exclude number 1 matches nothing that is left"),
     (MatrixFile(axes=BASES, exclude=[{"base": ["6.1", "6.2"]}]), "here: the excludes leave no job"),
     (MatrixFile(axes={"compress": ["xz"]}, shapes={"a": Shape(compress="lz4")}),
-     "here: shape a says compress = 'lz4', and so does the rest of the matrix"),
+     "here: shape a says compress = 'lz4', and compress is an axis"),
     (MatrixFile(axes={"kernel": ["vmlinux"]}, base="6.1"),
      "here: kernel is a kernel that is already built, so base means nothing"),
 ]  # fmt: skip
@@ -126,7 +130,7 @@ def test_cells_that_share_a_kernel_stand_together_the_longest_first() -> None:
             "compress": ["none", "xz"],
         }
     )
-    groups = matrix.groups(expand(told))
+    groups = matrix_order.groups(expand(told), no_needs)
     # A kernel that lacks the decompressor is another one; that with all of them is one.
     assert [(group.cells[0].job.flavors, len(group.cells)) for group in groups] == [
         (("kasan",), 2), (("kasan",), 2), (("decompressors",), 4), ((), 2), ((), 2),
@@ -134,9 +138,27 @@ def test_cells_that_share_a_kernel_stand_together_the_longest_first() -> None:
     assert all(group.is_built for group in groups)
 
 
+def test_flows_that_need_the_same_of_the_kernel_share_one() -> None:
+    cells = expand(MatrixFile(axes={"flow": ["a", "b", "c"]}))
+
+    def needs(job: Job) -> tuple[str, ...]:
+        return ("CONFIG_SMP=y",) if job.flows == ("c",) else ()
+
+    groups = matrix_order.groups(cells, needs)
+    assert [[cell.job.flows for cell in group.cells] for group in groups] == [
+        [("a",), ("b",)], [("c",)],
+    ]  # fmt: skip
+
+
+def test_a_shape_is_laid_over_what_holds_for_all() -> None:
+    told = MatrixFile(flow="all", memory=256, shapes={"a": Shape(flow="b+c", memory=512)})
+    (cell,) = expand(told)
+    assert (cell.job.flows, cell.job.memory_mib) == (("b", "c"), 512)
+
+
 def test_a_kernel_of_the_users_own_is_not_built() -> None:
     cells = expand(MatrixFile(axes={"kernel": ["a", "b"], "cmdline": ["", "c"]}))
-    assert [group.is_built for group in matrix.groups(cells)] == [False, False]
+    assert [group.is_built for group in matrix_order.groups(cells, no_needs)] == [False, False]
     assert cells[0].job.series == "none"
 
 
@@ -149,7 +171,7 @@ def test_memory_bounds_how_many_run_at_once(
     available: int, *, is_built: bool, expected: int
 ) -> None:
     axes = {"cmdline": ["", "a"]} if is_built else {"kernel": ["a", "b"]}
-    groups = matrix.groups(expand(MatrixFile(axes=axes, memory=256)))
+    groups = matrix_order.groups(expand(MatrixFile(axes=axes, memory=256)), no_needs)
     assert matrix_run.slots(groups, jobs=2, available_mib=available) == expected
 
 

@@ -8,7 +8,17 @@ from typing import Any
 import click
 import msgspec
 
-from harness import log, matrix, matrix_check, matrix_report, matrix_result, matrix_run, paths, runs
+from harness import (
+    log,
+    matrix,
+    matrix_check,
+    matrix_order,
+    matrix_report,
+    matrix_result,
+    matrix_run,
+    paths,
+    runs,
+)
 from harness import settings as settings_
 from harness.cli import options
 from harness.cli.matrix_live import Board, values_line
@@ -52,8 +62,9 @@ def command(
     settings = settings_.load(Path.cwd())
     told, where = _told(name, axes, excludes, settings)
     cells = matrix.expand(told, options.make_job(settings), where=where)
-    cells = matrix_check.check(cells, settings, Store(paths.cache_dir()))
-    groups = matrix.groups(cells)
+    store = Store(paths.cache_dir())
+    cells = matrix_check.check(cells, settings, store)
+    groups = matrix_order.groups(cells, lambda job: matrix_check.needs_of(job, settings, store))
     if is_list:
         for group in groups:
             for each in group.cells:
@@ -97,7 +108,7 @@ def _told(
 
 
 def _run(
-    groups: tuple[matrix.Group, ...],
+    groups: tuple[matrix_order.Group, ...],
     title: str,
     *,
     jobs: int,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from harness import log
 from harness.errors import Outcome
-from harness.matrix import Cell, Group
+from harness.matrix import Cell
+from harness.matrix_order import Group
 from harness.matrix_report import shown
 from harness.matrix_run import Progress, State
 

@@ -60,15 +60,19 @@ def test_each_patch_shows_what_it_changes(harness: Harness) -> None:
 
 def test_the_projects_matrix_on_the_kernel_that_is_there(harness: Harness) -> None:
     done = harness(
-        "matrix", "nullfs", "--axis", "base=6.18.5", "--axis", "shape=tiny,ramfs",
+        "matrix", "nullfs", "--axis", "base=6.18.5", "--axis", "shape=tiny,zstd",
         "--axis", "flow=pivot", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["kernels"], result["outcomes"]) == (1, {"pass": 4})
-    folder = matrices_dir() / "latest"
-    types = {
-        (cell["values"]["shape"], runs.read(folder.resolve() / cell["run"]).observations["root.fs"])
+    assert (result["kernels"], result["outcomes"]) == (2, {"pass": 4})
+    folder = (matrices_dir() / "latest").resolve()
+    seen = {
+        (cell["values"]["shape"], job.compress, job.variant)
         for cell in result["cells"]
+        for job in [runs.read(folder / cell["run"]).job]
     }
-    assert types == {("tiny", "tmpfs"), ("ramfs", "ramfs")}
+    assert seen == {
+        ("tiny", "none", "rootfs"), ("tiny", "none", "nullfs"),
+        ("zstd", "zstd", "rootfs"), ("zstd", "zstd", "nullfs"),
+    }  # fmt: skip
