@@ -58,21 +58,15 @@ def test_each_patch_shows_what_it_changes(harness: Harness) -> None:
     assert comparisons[0]["title"].startswith("patch 1: fs: ensure that internal tmpfs mount")
 
 
-def test_the_projects_matrix_on_the_kernel_that_is_there(harness: Harness) -> None:
+def test_the_projects_matrix_on_the_kernels_that_are_there(harness: Harness) -> None:
     done = harness(
-        "matrix", "nullfs", "--axis", "base=6.18.5", "--axis", "shape=tiny,zstd",
-        "--axis", "flow=pivot", "--json",
+        "matrix", "nullfs", "--axis", "shape=tiny", "--axis", "flow=pivot", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["kernels"], result["outcomes"]) == (2, {"pass": 4})
     folder = (matrices_dir() / "latest").resolve()
-    seen = {
-        (cell["values"]["shape"], job.compress, job.variant)
-        for cell in result["cells"]
-        for job in [runs.read(folder / cell["run"]).job]
-    }
-    assert seen == {
-        ("tiny", "none", "rootfs"), ("tiny", "none", "nullfs"),
-        ("zstd", "zstd", "rootfs"), ("zstd", "zstd", "nullfs"),
+    jobs = [runs.read(folder / cell["run"]).job for cell in result["cells"]]
+    assert {(job.base, job.variant) for job in jobs} == {
+        ("6.18.5", "rootfs"), ("6.18.5", "nullfs"), ("6.19.11", "rootfs"), ("6.19.11", "nullfs"),
     }  # fmt: skip
