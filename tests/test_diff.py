@@ -9,8 +9,12 @@ import pytest
 from conftest import ROOT, Harness, commit, git
 from test_pipeline import NAMESPACE, change
 
-from harness import diff, observations, runs, tables
+from harness import diff, observations, runs, settings, sides, tables
+from harness.errors import UsageError
+from harness.job import Job
 from harness.observations import FlowObservations, Observations, Subject, Unfinished
+from harness.pipeline import Pipeline
+from harness.store import Store
 
 SUBJECT = Subject(
     series="none", patches=0, base="6.99", kernel=None, release="6.99.0", profile="tiny",
@@ -174,6 +178,28 @@ def test_runs_and_files_are_sides_too(harness: Harness, project: Path, series: P
     assert "boot.mount" in done.stdout
     done = harness("diff", runs.runs_dir() / first / "result.json", file, cwd=project)
     assert done.returncode == 1, done.stderr
+
+
+def test_the_side_without_patches_takes_base_and_scenario_of_the_other(
+    tmp_path: Path, store: Store, series: Path
+) -> None:
+    (series / "series.toml").write_text('bases = ["6.19.11", "6.18.5"]\nscenario = "boot"\n')
+    made = settings.load(tmp_path)
+
+    def jobs(*of: Job) -> list[tuple[str | None, str | None]]:
+        pipelines = [Pipeline(job, settings=made, store=store) for job in of]
+        sides.align(pipelines)
+        return [(pipeline.job.base, pipeline.job.scenario) for pipeline in pipelines]
+
+    patched, plain = Job(series=str(series)), Job(series="none")
+    assert jobs(plain, patched) == [("6.19.11", "boot"), ("6.19.11", "boot")]
+    assert jobs(Job(series="none", base="6.18.5"), patched) == [
+        ("6.18.5", "boot"), ("6.19.11", "boot"),
+    ]  # fmt: skip
+    named = Job(series=str(series), tree=tmp_path, scenario="nullfs")
+    assert jobs(plain, named) == [("6.19.11", None), (None, "nullfs")]
+    with pytest.raises(UsageError, match="the series have scenarios of their own: boot, nullfs"):
+        jobs(patched, Job(series="nullfs"))
 
 
 BAD: list[tuple[str, list[str], str]] = [

@@ -359,8 +359,39 @@ def test_an_interrupt_ends_it_with_what_there_is(project: Path) -> None:
     assert "Traceback" not in stderr
     result = json.loads((matrices_dir() / "latest/matrix.json").read_text())
     assert result["outcomes"] == {"pass": 4, "not-run": 2}
+    # What ran was ended, and not waited for.
+    assert len(runs.all_runs()) == 4
     left = subprocess.run(["pgrep", "-f", str(project)], capture_output=True, check=False)
     assert left.stdout == b""
+
+
+@pytest.mark.parametrize(("jobs", "builds"), [(1, 1), (2, 1), (3, 2)])
+def test_no_more_run_at_once_than_is_said(
+    project: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, builds: int
+) -> None:
+    monkeypatch.chdir(project)
+    shapes = {name: Shape(kconfig=[f"CONFIG_{name}=y"]) for name in ("EXPERT", "NET", "HZ_100")}
+    axes = {"cmdline": ["", "a=1", "a=2"]}
+    told = MatrixFile(tree="linux", profile="mini", scenario="boot", axes=axes, shapes=shapes)
+    groups = matrix_order.groups(expand(told, Job(series="none")), no_needs)
+    seen: list[matrix_run.Progress] = []
+    outcomes = matrix_run.run(groups, jobs=jobs, builds=builds, out=None, on_progress=seen.append)
+    assert [done.outcome for done in outcomes.done.values()] == ["pass"] * 9
+    running: dict[int, matrix_run.State] = {}
+    most = {"all": 0, "building": 0}
+    for progress in seen:
+        running[progress.cell.number] = progress.state
+        if progress.done:
+            del running[progress.cell.number]
+        building = list(running.values()).count(matrix_run.State.BUILDING)
+        most = {"all": max(most["all"], len(running)), "building": max(most["building"], building)}
+    assert most == {"all": jobs, "building": builds}
+    ended = [p.cell.number for p in seen if p.done]
+    for group in groups:
+        # The first of a group has built the kernel before the others want it.
+        assert min(ended.index(cell.number) for cell in group.cells) == ended.index(
+            group.cells[0].number
+        )
 
 
 def test_a_broken_host_is_the_hosts_fault(harness: Harness, project: Path, tmp_path: Path) -> None:
