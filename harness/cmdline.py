@@ -29,7 +29,9 @@ def kernel_cmdline(
         raise UsageError(f"--cmdline holds the control character {bad[0]!r}: {words!r}")
     names = {params.name_of(word) for word in params.parameters(words)}
     # With root= the word is for the disk's file system: tmpfs there mounts an empty one.
-    is_rootfs_chosen = has_disk or "ramfs" in flavors or "rootfstype" in names
+    is_rootfs_chosen = has_disk or "rootfstype" in names
+    # Said here too: a scenario may ask for the TMPFS that the flavor takes away.
+    rootfs = "ramfs" if "ramfs" in flavors else "tmpfs"
     parts = [
         f"console={arch.console}",
         # With QEMU's -no-reboot a panic ends the guest at once.
@@ -38,7 +40,7 @@ def kernel_cmdline(
         "printk.devkmsg=on",
         arch.kernel_args,
         # Said even where it is the default: a root= among the words would make it a ramfs.
-        "" if is_rootfs_chosen else "rootfstype=tmpfs",
+        "" if is_rootfs_chosen else f"rootfstype={rootfs}",
         f"harness.nonce={nonce}",
         f"harness.flow={','.join(flows)}" if flows else "",
         words.strip(),
