@@ -107,6 +107,20 @@ def test_what_children_see_of_nullfs(boot: Boot, base: str, cmdline: str) -> Non
     assert len(run.result.boots) == 1
 
 
+@pytest.mark.parametrize(("cmdline", "boots"), [(OPTION, 20), ("", 15)])
+def test_every_flow_on_a_kernel_that_has_all_they_need(
+    boot: Boot, cmdline: str, boots: int
+) -> None:
+    # The full profile has the disks and the CPUs, and another test builds it.
+    run = boot(profile="full", cmdline=cmdline, flows=("all",))
+    assert run.outcome == "pass", run.reason
+    assert len(run.result.boots) == boots
+    assert run.result.not_booted == []
+    assert {row.name for row in run.result.expectations if row.finding} >= (
+        {"userns.user.umount", "memory.reclaimed"} if cmdline else set()
+    )
+
+
 def test_records_go_on_in_the_init_that_switch_root_execs(boot: Boot) -> None:
     run = boot(cmdline=OPTION, flows=("switch_root_busybox",))
     assert run.observed["switch_root_busybox.initramfs_is_deleted"] == "yes"
