@@ -1,51 +1,112 @@
-"""An initramfs that a scenario's own program makes."""
-
 from pathlib import Path
 
 import pytest
 
 from harness import initrd
-from harness.errors import HarnessError, HostError, UsageError
-from harness.job import Scenario
-from harness.store import Store
+from harness.errors import HostError, UsageError
+from harness.job import Initramfs, Scenario
+from harness.store import Entry, Store
+
+# A package of this "distribution" is the file `package`, a run is a line in `log`.
+PROGRAM = """\
+#!/bin/sh
+set -eu
+top=$(dirname "$0")/..
+echo "$1" >>"$top/log"
+if [ "$1" = --inputs ]; then
+	cat "$top/package"
+	exit
+fi
+test -z "$(ls)"
+touch litter
+{ cat "$(dirname "$0")/part"; cat "$top/package"; } >"$1"
+"""
 
 
-def _scenario(folder: Path, script: str, *, mode: int = 0o755) -> Scenario:
-    (folder / "initrds").mkdir()
-    (folder / "initrds/own").write_text(f"#!/bin/sh\n{script}\n")
-    (folder / "initrds/own").chmod(mode)
+@pytest.fixture
+def scenario(tmp_path: Path) -> Scenario:
+    folder = tmp_path / "demo"
+    (folder / initrd.FOLDER).mkdir(parents=True)
+    (folder / "package").write_text("version 1\n")
+    (folder / initrd.FOLDER / "part").write_text("part\n")
+    write_program(folder, PROGRAM)
     return Scenario(
-        name="s", path=folder, title="t", sources=(), flows=(), default_flows=(), variants=(),
+        name="demo",
+        path=folder,
+        title="demo",
+        sources=(),
+        flows=("demo",),
+        default_flows=("demo",),
+        variants=(),
         expectations=(),
-    )  # fmt: skip
+    )
 
 
-def test_what_the_program_writes_is_kept(tmp_path: Path, store: Store) -> None:
-    scenario = _scenario(tmp_path, 'pwd >"$1"; ls >>"$1"; true')
-    made, entry = initrd.build(scenario, "own", store=store)
-    assert not entry.cached
-    assert len(made.path.read_text().splitlines()) == 1
-    assert initrd.build(scenario, "own", store=store)[0].digest == made.digest
+def write_program(folder: Path, text: str) -> None:
+    program = folder / initrd.FOLDER / "debian"
+    program.write_text(text)
+    program.chmod(0o755)
 
 
-def test_it_is_made_anew_when_a_file_beside_it_changes(tmp_path: Path, store: Store) -> None:
-    scenario = _scenario(tmp_path, 'cat "${0%/*}/list" >"$1"')
-    for text in ("one", "two"):
-        (tmp_path / "initrds/list").write_text(text)
-        assert initrd.build(scenario, "own", store=store)[0].path.read_text() == text
+def build(scenario: Scenario, store: Store) -> tuple[Initramfs, Entry]:
+    return initrd.build(scenario, "debian", store=store)
 
 
-@pytest.mark.parametrize(
-    ("script", "mode", "kind", "message"),
-    [
-        ("echo no such release >&2; exit 3", 0o755, HostError, "failed: no such release"),
-        ("exit 3", 0o755, HostError, "failed: exit status 3"),
-        ("true", 0o755, UsageError, "has not written the file"),
-        ("true", 0o644, UsageError, "cannot be run"),
-    ],
-)
-def test_a_program_that_does_not_do_it(
-    tmp_path: Path, store: Store, script: str, mode: int, kind: type[HarnessError], message: str
+def outputs(scenario: Scenario) -> int:
+    """Return how often it was asked for more than its inputs."""
+    return sum(line != "--inputs" for line in (scenario.path / "log").read_text().splitlines())
+
+
+def test_it_is_what_the_program_writes(scenario: Scenario, store: Store) -> None:
+    made, entry = build(scenario, store)
+    assert made.path.read_text() == "part\nversion 1\n"
+    assert (entry.path / "inputs").read_text() == "version 1\n"
+
+
+def test_it_is_made_again_only_for_a_new_package_or_a_new_source(
+    scenario: Scenario, store: Store
 ) -> None:
-    with pytest.raises(kind, match=message):
-        initrd.build(_scenario(tmp_path, script, mode=mode), "own", store=store)
+    first, _ = build(scenario, store)
+    again, entry = build(scenario, store)
+    assert (again, entry.cached, outputs(scenario)) == (first, True, 1)
+
+    (scenario.path / "package").write_text("version 2\n")
+    newer, entry = build(scenario, store)
+    assert newer.path.read_text() == "part\nversion 2\n"
+    assert "inputs" in entry.why
+
+    (scenario.path / initrd.FOLDER / "part").write_text("other\n")
+    other, entry = build(scenario, store)
+    assert other.path.read_text() == "other\nversion 2\n"
+    assert "part" in entry.why
+    assert outputs(scenario) == 3
+
+
+def test_nothing_it_leaves_behind_is_kept(scenario: Scenario, store: Store) -> None:
+    build(scenario, store)
+    assert not list(store.root.rglob("litter"))
+
+
+@pytest.mark.parametrize("when", ["--inputs", "/"])
+def test_its_failure_is_the_hosts_and_has_its_last_words(
+    scenario: Scenario, store: Store, when: str
+) -> None:
+    write_program(
+        scenario.path,
+        f'#!/bin/sh\ncase "$1" in {when}*) echo one >&2; echo "no mirror" >&2; exit 3;; esac\n',
+    )
+    with pytest.raises(HostError, match=r"failed: no mirror$"):
+        build(scenario, store)
+    assert not list((store.root / "store").rglob("initramfs.cpio"))
+
+
+def test_one_that_writes_nothing_is_the_users_to_mend(scenario: Scenario, store: Store) -> None:
+    write_program(scenario.path, "#!/bin/sh\n")
+    with pytest.raises(UsageError, match="has not written"):
+        build(scenario, store)
+
+
+def test_one_that_cannot_be_run_is_the_users_to_mend(scenario: Scenario, store: Store) -> None:
+    (scenario.path / initrd.FOLDER / "debian").chmod(0o644)
+    with pytest.raises(UsageError, match="cannot be run"):
+        build(scenario, store)
