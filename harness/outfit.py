@@ -39,7 +39,7 @@ def choose(
     if not can:
         raise UsageError(
             f"flow {cannot[0].name}: {cannot[0].reason}",
-            hint="choose another flow or another kernel",
+            hint="choose another flow or kernel, or put the kernel's .config beside its image",
         )
     return tuple(can), tuple(cannot)
 
@@ -49,6 +49,9 @@ def _why_not(plan: BootPlan, kernel: Kernel, arch: Arch) -> str:
     if lacks:
         # A module is no use to the guest, which has none.
         return f"{kernel.release} has not built in: {', '.join(lacks)}"
+    if plan.disk and not kernel.built and kernel.config is None:
+        # On a guess it would wait for a disk until the deadline, and look like a hang.
+        return f"which disks {kernel.release} can see is not known: no .config of it is there"
     if plan.programs and not arch.is_native:
         return f"it takes programs of this machine, which {arch.name} cannot run"
     return ""
