@@ -36,9 +36,15 @@ class Mutant:
     path: Path
     flow: str
     cmdline: str
+    profile: str
     flavors: tuple[str, ...]
     survives: str
     """Why nothing can notice it, where that is so."""
+
+    @property
+    def boot(self) -> tuple[tuple[str, ...], str, str, str]:
+        """What it is booted with; the configuration of the kernel comes first."""
+        return self.flavors, self.profile, self.flow, self.cmdline
 
 
 def read(path: Path) -> Mutant:
@@ -52,6 +58,7 @@ def read(path: Path) -> Mutant:
         path=path,
         flow=said["Flow"],
         cmdline=said.get("Cmdline", ""),
+        profile=said.get("Profile", "tiny"),
         flavors=tuple(said.get("Flavor", "").split()),
         survives=said.get("Survives", ""),
     )
@@ -70,6 +77,7 @@ def boot(patches: Sequence[Path], mutant: Mutant) -> tuple[Outcome, str]:
             scenario="nullfs",
             flows=(mutant.flow,),
             cmdline=mutant.cmdline,
+            profile=mutant.profile,
             flavors=mutant.flavors,
         )
         verdict = record.run_job(pipeline, out=Path(folder)).result.verdict
@@ -86,18 +94,17 @@ def main(names: Sequence[str]) -> int:
         return 2
     chosen = [mutant for mutant in mutants if not names or mutant.name in names]
     # One kernel after the other of one configuration: fewer objects to build anew.
-    chosen.sort(key=lambda mutant: (mutant.flavors, mutant.flow, mutant.cmdline))
+    chosen.sort(key=lambda mutant: mutant.boot)
     counts = dict.fromkeys(("killed", "survived, as known", "survived", "broken"), 0)
-    sound: dict[tuple[str, str, tuple[str, ...]], Outcome] = {}
+    sound: dict[tuple[object, ...], Outcome] = {}
     for mutant in chosen:
-        asked = (mutant.flow, mutant.cmdline, mutant.flavors)
         # A flow that fails of itself would kill whatever it is given.
-        if asked not in sound:
-            sound[asked] = boot(series, mutant)[0]
+        if mutant.boot not in sound:
+            sound[mutant.boot] = boot(series, mutant)[0]
         started = time.monotonic()
         outcome, reason = boot([*series, mutant.path], mutant)
-        if sound[asked] is not Outcome.PASS:
-            word, reason = "broken", f"without the mutant the verdict is {sound[asked]}"
+        if sound[mutant.boot] is not Outcome.PASS:
+            word, reason = "broken", f"without the mutant the verdict is {sound[mutant.boot]}"
         elif EXIT_CODES[outcome] == FINDING:
             word = "killed"
         elif outcome is not Outcome.PASS:
