@@ -52,6 +52,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     done: tuple[Booted, ...]
     not_booted: tuple[NotBooted, ...] = ()
 
+    @property
+    def summary(self) -> str:
+        """In a few words: how the only boot ended, or how many were made."""
+        if len(self.done) == 1 and not self.not_booted:
+            return f"ended by {self.done[0].transcript.ended.value}"
+        return f"{len(self.done)} of {len(self.done) + len(self.not_booted)} boots"
+
 
 def words_of(job: Job, plan: BootPlan) -> str:
     """Return what a boot has on its command line that is the job's or the plan's own."""

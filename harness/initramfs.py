@@ -7,7 +7,7 @@ scenario may bring an `init` of its own instead, and a `rootfs` folder to lay ov
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness import buildlog, cpio, paths, proc
@@ -69,14 +69,29 @@ def build(scenario: Scenario, *, arch: Arch, store: Store) -> tuple[Initramfs, E
 
 def with_ballast(plain: Initramfs, size_mib: int, *, store: Store) -> Initramfs:
     """Return the archive with a file `/ballast` of zeros, to weigh what holding it costs."""
+    return with_members(
+        plain,
+        lambda: [cpio.file(_BALLAST, bytes(size_mib << 20))],
+        {"ballast": f"{size_mib} MiB"},
+        store=store,
+    )
+
+
+def with_members(
+    plain: Initramfs,
+    added: Callable[[], Sequence[cpio.Member]],
+    inputs: dict[str, str],
+    *,
+    store: Store,
+) -> Initramfs:
+    """Return the archive with more members; `inputs` name what decides them."""
 
     def make(scratch: Path) -> None:
-        ballast = cpio.file(_BALLAST, bytes(size_mib << 20))
-        members = [*cpio.read(plain.path.read_bytes(), where=plain.path), ballast]
+        members = [*cpio.read(plain.path.read_bytes(), where=plain.path), *added()]
         with (scratch / _NAME).open("wb") as stream:
             cpio.write(stream, members)
 
-    inputs = {"schema": str(SCHEMA), "plain": plain.digest, "ballast": f"{size_mib} MiB"}
+    inputs = {"schema": str(SCHEMA), "plain": plain.digest, **inputs}
     path = store.get_or_make("initramfs", inputs, make).path / _NAME
     return Initramfs(path=path, digest=digest_of_file(path))
 
@@ -196,14 +211,18 @@ def _pack_own(
     with init.open("rb") as stream:
         is_script = stream.read(_HEAD_SIZE).startswith(b"#!")
     if is_script and not (scenario.path / "rootfs/bin/sh").exists():
-        busybox = _static_busybox(arch)
+        busybox = static_busybox(arch)
         inputs["busybox"] = digest_of_file(busybox)
         members += [cpio.file("bin/busybox", busybox, 0o755), cpio.symlink("bin/sh", "busybox")]
     return store.get_or_make("initramfs", inputs, lambda scratch: _pack(scratch, members, scenario))
 
 
-def _static_busybox(arch: Arch) -> Path:
-    """Return this machine's busybox, which runs a script in the guest if it is static."""
+def static_busybox(arch: Arch) -> Path:
+    """Return this machine's busybox, which runs a script in the guest if it is static.
+
+    Raises:
+        HostError: there is none, or it is not static, or this machine is of another architecture.
+    """
     own = "put a shell in the scenario's rootfs/bin/sh"
     if not arch.is_native:
         raise HostError(f"there is no busybox for {arch.name} here to run a script", hint=own)

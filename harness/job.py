@@ -26,6 +26,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     toolchain: str = "gcc"
     scenario: str | None = None
     flows: tuple[str, ...] = ()
+    kselftests: tuple[str, ...] = ()
+    """The kernel's own selftests to run, in place of a scenario."""
     cmdline: str = ""
     expect: str | None = None
     timeout_s: float | None = None
@@ -208,12 +210,16 @@ class BootPlan(msgspec.Struct, frozen=True, kw_only=True):
     only_in: tuple[str, ...] = ()
     """The job's variants that it is booted for. Empty: all."""
     observe: tuple[str, ...] = ()
-    """What the host observes of it and the table judges: `unknown-parameters`, `panic`."""
+    """What the host observes of it and the table judges: `unknown-parameters`, `panic`; `ktap`:
+    each KTAP result."""
+    kselftest: str | None = None
+    """The kernel's own selftest that is packed into its initramfs."""
 
     @property
     def name(self) -> str:
-        """What it goes by: its first flow."""
-        return self.flows[0] if self.flows else "boot"
+        """What it goes by: its first flow, and its selftest."""
+        flow = self.flows[0] if self.flows else "boot"
+        return f"{flow}/{self.kselftest}" if self.kselftest else flow
 
 
 class NotBooted(msgspec.Struct, frozen=True, kw_only=True):

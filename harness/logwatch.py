@@ -4,6 +4,7 @@ Some of what a kernel does no guest can see: what it says, what it does not know
 Those become observations like the guest's own, for the same table to judge.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -15,6 +16,7 @@ from harness.scenario_file import ANY
 
 UNKNOWN_PARAMETERS = "unknown-parameters"
 PANIC = "panic"
+KTAP = "ktap"
 NONE = "none"
 """The value where there is no such parameter, or no panic."""
 
@@ -25,6 +27,7 @@ def add(console: Console, scenario: Scenario, plan: BootPlan) -> Console:
         *_lines(console, scenario.log_observations, plan),
         *(_unknown_parameters(console, plan) if UNKNOWN_PARAMETERS in plan.observe else ()),
         *(_panic(console, plan) if PANIC in plan.observe else ()),
+        *(_ktap(console, plan) if KTAP in plan.observe else ()),
     ]
     return msgspec.structs.replace(console, observations=(*console.observations, *own))
 
@@ -52,6 +55,16 @@ def _panic(console: Console, plan: BootPlan) -> Iterator[Observation]:
             yield Observation(name=name, value=splat.title, line=splat.line)
             return
     yield Observation(name=name, value=NONE, line=NOWHERE)
+
+
+def _ktap(console: Console, plan: BootPlan) -> Iterator[Observation]:
+    """Yield each result as `FLOW.TEST`; where a test has been there before, as `FLOW.TEST#2`."""
+    counts: Counter[str] = Counter()
+    for result in console.ktap:
+        name = f"{plan.flows[0]}.{result.name}"
+        counts[name] += 1
+        again = f"#{counts[name]}" if counts[name] > 1 else ""
+        yield Observation(name=name + again, value=result.status, line=result.line)
 
 
 def name_in(name: str, plan: BootPlan) -> str:

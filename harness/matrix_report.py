@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import __version__, cell, matrix_result, paths, record, runs
+from harness import __version__, cell, command, matrix_result, paths, runs
 from harness.errors import Outcome
 from harness.matrix import Cell
 from harness.matrix_order import Group
@@ -78,7 +78,7 @@ def _cell(each: Cell, outcomes: Outcomes, folder: Path) -> CellResult:
         boot_s=done.boot_s,
         run=os.path.relpath(done.run, folder) if done.run else None,
         with_cell=outcomes.leaders.get(each.number),
-        repro=record.command_of(each.job),
+        repro=command.of(each.job),
     )
 
 

@@ -5,9 +5,9 @@ needs only the first ones asks for no more.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,9 +22,12 @@ from harness import (
     image,
     initramfs,
     kconfig,
+    kselftest,
+    kselftest_build,
     lane,
     needs,
     outfit,
+    paths,
     scenario,
     selection,
     series,
@@ -32,7 +35,6 @@ from harness import (
     tree,
 )
 from harness import build as builds
-from harness.errors import HostError, Outcome, SubjectError
 from harness.job import (
     BootPlan,
     BootSpec,
@@ -101,7 +103,7 @@ class Pipeline:
             lambda: tree.materialise(
                 self.series, base_name=name, clone=self.job.tree, store=self.store
             ),
-            detail=_patches_word,
+            detail=tree.summary,
         )
 
     @cached_property
@@ -112,7 +114,7 @@ class Pipeline:
     @cached_property
     def kconfig(self) -> Kconfig:
         """The .config, with every requested symbol in it."""
-        plans = selection.boots(self.scenario, self.flows)
+        plans = self.plans
         wanted = (*selection.kconfig(self.scenario, plans), *needs.kconfig_for(plans))
         request = kconfig.Request(
             profile=self.job.profile,
@@ -165,6 +167,8 @@ class Pipeline:
         Asked for by name, or the one the series names; a series that names none, and a kernel of
         the user's own, are only booted.
         """
+        if self.job.kselftests:
+            return scenario.load(kselftest.SCENARIO, [paths.shipped("initramfs")])
         name = self.job.scenario
         if name is None and self.job.kernel is None:
             name = self.series.scenario or (None if self.series.patches else self.settings.scenario)
@@ -174,6 +178,33 @@ class Pipeline:
     def flows(self) -> tuple[str, ...]:
         """The flows to run."""
         return selection.flows(self.scenario, self.job.flows)
+
+    @cached_property
+    def selftests(self) -> tuple[kselftest.Selftest, ...]:
+        """The kernel's own selftests that the job runs."""
+        return kselftest.find(self.job.kselftests, self.tree) if self.job.kselftests else ()
+
+    @cached_property
+    def programs(self) -> dict[str, kselftest.Programs]:
+        """What each selftest was built to, by its name."""
+        maker = kselftest_build.Maker(
+            tree=self.tree,
+            arch=self.arch,
+            toolchain=self.toolchain,
+            store=self.store,
+        )
+        build = partial(kselftest_build.build, maker)
+        return {
+            test.name: self.stages.run("kselftest", partial(build, test), detail=lambda p: p.name)
+            for test in self.selftests
+        }
+
+    @cached_property
+    def plans(self) -> tuple[BootPlan, ...]:
+        """The boots that the flows are spread over."""
+        if self.selftests:
+            return kselftest.plans(self.selftests, self.flows)
+        return selection.boots(self.scenario, self.flows)
 
     @cached_property
     def initramfs(self) -> Initramfs:
@@ -218,25 +249,23 @@ class Pipeline:
 
     def spec_of(self, plan: BootPlan, nonce: str) -> BootSpec:
         """Return what QEMU is given for a boot."""
-        return outfit.spec(
-            self.subject, plan, nonce=nonce, plain=self.initramfs, stages=self.stages
-        )
+        plain = self.initramfs
+        if plan.kselftest:
+            programs = self.programs[plan.kselftest]
+            plain = kselftest.pack(plain, programs, arch=self.arch, store=self.store)
+        return outfit.spec(self.subject, plan, nonce=nonce, plain=plain, stages=self.stages)
 
     @cached_property
     def batch(self) -> boots.Batch:
         """The boots, made and judged."""
-        wanted = selection.boots(self.scenario, self.flows)
-        plans = selection.for_variant(self.scenario, wanted, self.variant)
+        plans = selection.for_variant(self.scenario, self.plans, self.variant)
         plans, cannot = outfit.choose(plans, self.kernel, self.arch)
         nonces = [self.nonce, *(secrets.token_hex(4) for _ in plans[1:])]
         asked = [(p, self.spec_of(p, nonce)) for p, nonce in zip(plans, nonces, strict=True)]
         subject = self.subject
         with self.stages.timed("boot", key=self.nonce) as stage:
             batch = boots.make(subject, asked, on_output=self._on_output)
-            if len(asked) == 1:
-                stage.why = f"ended by {batch.done[0].transcript.ended.value}"
-            else:
-                stage.why = f"{len(batch.done)} of {len(asked)} boots"
+            stage.why = batch.summary
         return msgspec.structs.replace(batch, not_booted=(*cannot, *batch.not_booted))
 
     @cached_property
@@ -244,7 +273,7 @@ class Pipeline:
         """What it comes to. Subject's and host's faults raise."""
         # What is wrong with the question is said before minutes are spent on it.
         selection.check_variant(self.scenario, self.job.expect)
-        _, _ = self.flows, self.accel
+        _, _, _ = self.flows, self.accel, self.selftests and self.programs
         batch = self.batch
         from harness import verdict  # noqa: PLC0415 - `boots` has imported it while a guest ran
 
@@ -252,26 +281,3 @@ class Pipeline:
 
     def _checkout(self) -> AbstractContextManager[Path]:
         return lane.checkout(self.tree, store=self.store)
-
-
-def _patches_word(applied: Tree) -> str:
-    known: Sequence[str] = [str(p.state.value) for p in applied.patches]
-    if not known:
-        return f"{applied.base}, no patches"
-    counts = ", ".join(f"{known.count(state)} {state}" for state in dict.fromkeys(known))
-    return f"{applied.base}, {counts}"
-
-
-def verdict_of(pipeline: Pipeline) -> tuple[Verdict, str | None, str | None]:
-    """Run a job to its verdict: (verdict, hint, path of a build log).
-
-    The subject's and the host's faults become verdicts here and nowhere else; the user's go on
-    to the caller.
-    """
-    try:
-        return pipeline.verdict, None, None
-    except SubjectError as error:
-        found = Verdict(outcome=error.outcome, reason=error.message, evidence=error.evidence)
-        return found, error.hint, error.log_path
-    except HostError as error:
-        return Verdict(outcome=Outcome.HOST_ERROR, reason=error.message), error.hint, None

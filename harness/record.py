@@ -2,20 +2,17 @@
 
 import os
 import platform
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from harness import __version__, boot, proc, result, runs
-from harness.errors import Outcome
-from harness.job import Booted, Check, Job, Transcript, Verdict
-from harness.pipeline import Pipeline, verdict_of
+from harness import __version__, boot, command, proc, result, runs
+from harness.errors import HostError, Outcome, SubjectError
+from harness.job import Booted, Check, Transcript, Verdict
+from harness.pipeline import Pipeline
 from harness.toolchain import toolchain_id
-
-_NONE_ASKED = Job()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +32,23 @@ def run_job(pipeline: Pipeline, *, out: Path | None = None) -> Run:
         HostError: the run cannot be written.
     """
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    verdict, hint, build_log = verdict_of(pipeline)
+    verdict, hint, build_log = _verdict_of(pipeline)
     return _publish(pipeline, verdict, hint=hint, build_log=build_log, started=started, out=out)
+
+
+def _verdict_of(pipeline: Pipeline) -> tuple[Verdict, str | None, str | None]:
+    """Run a job to its verdict: (verdict, hint, path of a build log).
+
+    The subject's and the host's faults become verdicts here and nowhere else; the user's go on
+    to the caller.
+    """
+    try:
+        return pipeline.verdict, None, None
+    except SubjectError as error:
+        found = Verdict(outcome=error.outcome, reason=error.message, evidence=error.evidence)
+        return found, error.hint, error.log_path
+    except HostError as error:
+        return Verdict(outcome=Outcome.HOST_ERROR, reason=error.message), error.hint, None
 
 
 def _publish(
@@ -82,7 +94,7 @@ def _publish(
         not_booted=_not_booted(pipeline) if booted else [],
         boots=[_summary(b, files.of_boots[b.plan.name]) for b in booted],
         host=_host(pipeline),
-        repro=command_of(pipeline.job),
+        repro=command.of(pipeline.job),
         files=files.names,
     )
     folder = runs.publish(found, texts=files.texts, links=files.links, top=out)
@@ -156,37 +168,6 @@ def _files(pipeline: Pipeline, build_log: str | None) -> _Files:
     return files
 
 
-def command_of(job: Job) -> str:
-    """Return the command line that runs `job` again."""
-    words = ["harness", "boot"]
-    for option, value, default in (
-        # A kernel of the user's own has no series that the tool could name.
-        ("--series", _NONE_ASKED.series if job.kernel else job.series, _NONE_ASKED.series),
-        ("--base", job.base, None),
-        ("--tree", job.tree, None),
-        ("--kernel", job.kernel, None),
-        ("--profile", job.profile, _NONE_ASKED.profile),
-        ("--arch", job.arch, _NONE_ASKED.arch),
-        ("--toolchain", job.toolchain, _NONE_ASKED.toolchain),
-        ("--scenario", job.scenario, None),
-        ("--cmdline", job.cmdline, ""),
-        ("--expect", job.expect, None),
-        ("--timeout", job.timeout_s and f"{job.timeout_s:g}", None),
-        ("--memory", job.memory_mib, _NONE_ASKED.memory_mib),
-        ("--compress", job.compress, _NONE_ASKED.compress),
-    ):
-        if value != default:
-            words += [option, str(value)]
-    for option, values in (
-        ("--flavor", job.flavors),
-        ("--kconfig", job.kconfig),
-        ("--flow", job.flows),
-    ):
-        for value in values:
-            words += [option, value]
-    return shlex.join(words)
-
-
 def _job(pipeline: Pipeline) -> result.JobResult:
     job, have = pipeline.job, vars(pipeline)
     tree = pipeline.tree if "tree" in have else None
@@ -210,6 +191,7 @@ def _job(pipeline: Pipeline) -> result.JobResult:
         arch=job.arch,
         scenario=pipeline.scenario.name if "scenario" in have else job.scenario or "",
         flows=list(pipeline.flows) if "flows" in have else list(job.flows),
+        kselftests=list(job.kselftests),
         cmdline=job.cmdline,
         variant=pipeline.variant if "variant" in have else job.expect or "",
         memory_mib=job.memory_mib,

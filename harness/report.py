@@ -1,5 +1,6 @@
 """Renders a `RunResult` for people. It adds nothing to what the result says."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ Style = Callable[[str, str], str]
 """Takes a text and a style name (`good`, `bad`, `dim`, `bold`), gives the text to print."""
 
 _MAX_OBSERVATION = 60
+_STATUSES = ("pass", "fail", "skip", "missing")
 
 
 def plain(text: str, _style: str) -> str:
@@ -31,6 +33,7 @@ def text(result: RunResult, folder: Path, *, style: Style = plain, is_full: bool
         lines += _boots(result, style)
     lines += [f"  not booted: {each.name}: {each.reason}" for each in result.not_booted]
     lines += _expectations(result, style, is_full=is_full)
+    lines += _tests(result, style)
     if is_full:
         lines += _others(result)
     if not passed:
@@ -119,6 +122,21 @@ def _expectations(result: RunResult, style: Style, *, is_full: bool) -> list[str
 
 def _seen(row: ExpectationResult) -> str:
     return "(not observed)" if row.observed is None else row.observed
+
+
+def _tests(result: RunResult, style: Style) -> list[str]:
+    """What became of kernel selftests: how many did what, and those that did not pass."""
+    if not result.job.kselftests:
+        return []
+    counts = Counter(result.observations.values())
+    lines = [
+        "",
+        f"tests: {', '.join(f'{counts[s]} {s}' for s in _STATUSES if counts[s]) or 'none'}",
+    ]
+    for name, status in result.observations.items():
+        if status in _STATUSES[1:]:
+            lines.append(f"  {style(f'{status:7}', 'dim' if status == 'skip' else 'bad')}  {name}")
+    return lines
 
 
 def _others(result: RunResult) -> list[str]:

@@ -42,6 +42,7 @@ class JobResult(msgspec.Struct, frozen=True, kw_only=True):
     arch: str
     scenario: str
     flows: list[str]
+    kselftests: list[str] = []
     cmdline: str
     variant: str
     memory_mib: int

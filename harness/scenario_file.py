@@ -64,7 +64,7 @@ class Boot(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="keba
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     variant: str | None = None
     only_in: list[str] = []
-    observe: list[Literal["unknown-parameters", "panic"]] = []
+    observe: list[Literal["unknown-parameters", "panic", "ktap"]] = []
 
 
 class LogLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -149,3 +149,12 @@ def _from_json(data: dict[str, object], found: Base) -> Tree:
             for patch in patches
         ),
     )
+
+
+def summary(applied: Tree) -> str:
+    """Return in a few words which base it is and what became of the patches."""
+    known = [str(p.state.value) for p in applied.patches]
+    if not known:
+        return f"{applied.base}, no patches"
+    counts = ", ".join(f"{known.count(state)} {state}" for state in dict.fromkeys(known))
+    return f"{applied.base}, {counts}"

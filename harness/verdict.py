@@ -91,8 +91,10 @@ def combine(boots: Sequence[Booted], not_booted: Sequence[NotBooted] = ()) -> Ve
     skipped = tuple(f"not booted: {each.name}: {each.reason}" for each in not_booted)
     bad = [boot for boot in boots if boot.verdict.outcome is not Outcome.PASS]
     if not bad:
+        proof = _all_hold(checks) if checks else _proof([boot.console for boot in boots], (), None)
+        judged = f", judged as {_columns(boots)}" if checks else ""
         without = f"; {len(skipped)} not booted" if skipped else ""
-        reason = f"{_all_hold(checks)} in {len(boots)} boots, judged as {_columns(boots)}{without}"
+        reason = f"{proof} in {len(boots)} boots{judged}{without}"
         evidence = skipped
     else:
         first = bad[0].verdict
@@ -204,7 +206,7 @@ def _conclude(
     names = {check.name for check in checks}
     seen = dict.fromkeys(observation.name for observation in console.observations)
     if not found:
-        outcome, reason = Outcome.PASS, _proof(console, checks, variant)
+        outcome, reason = Outcome.PASS, _proof([console], checks, variant)
         evidence = tuple(quote(console, record.line) for record in console.records[-1:])
     else:
         # sorted() is stable: what no line shows stays in the order in which it was found.
@@ -234,9 +236,9 @@ def _qemu_failed(transcript: Transcript) -> Cause:
     return Cause(0, Outcome.HOST_ERROR, f"{how}: {why}" if why else how, tuple(said[-5:]))
 
 
-def _proof(console: Console, checks: Sequence[Check], variant: str | None) -> str:
+def _proof(consoles: Sequence[Console], checks: Sequence[Check], variant: str | None) -> str:
     """Return what a pass rests on, in one sentence."""
-    tests = sum(result.status == "pass" for result in console.ktap)
+    tests = sum(result.status == "pass" for console in consoles for result in console.ktap)
     parts = []
     if checks:
         parts.append(f"{_all_hold(checks)} for variant {variant}")

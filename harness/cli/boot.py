@@ -16,6 +16,7 @@ from harness.errors import EXIT_CODES
 @options.kernel_option
 @options.kconfig_options
 @options.scenario_options
+@options.kselftest_option
 @options.compress_option
 @options.boot_options
 @click.option(
@@ -38,6 +39,7 @@ def command(
       harness boot --series none --base 6.18.5
       harness boot --series ./mine.mbox --tree ~/linux --base v6.19 --scenario boot
       harness boot --kernel arch/x86/boot/bzImage --scenario nullfs
+      harness boot --kselftest filesystems/statmount --kselftest landlock/fs_test
     """
     from harness import record, result  # noqa: PLC0415 - msgspec, which --help need not pay for
 

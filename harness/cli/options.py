@@ -13,6 +13,26 @@ from harness.job import Job
 from harness.pipeline import Pipeline
 from harness.store import Store
 
+# What leaves others without a meaning: why, and which, by field and option.
+_EXCLUDE = {
+    "kernel": (
+        "--kernel boots a kernel that is already built",
+        {
+            "series": "--series",
+            "base": "--base",
+            "tree": "--tree",
+            "flavors": "--flavor",
+            "kconfig": "--kconfig",
+            "toolchain": "--toolchain",
+            "kselftests": "--kselftest",
+        },
+    ),
+    "kselftests": (
+        "--kselftest makes the scenario",
+        {"scenario": "--scenario", "expect": "--expect"},
+    ),
+}
+
 F = TypeVar("F", bound=Callable[..., object])
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True)
@@ -83,13 +103,15 @@ _KERNEL = (
         "Boot this kernel: nothing is applied or built. A bzImage or vmlinux, as it is, "
         "compressed, or in a .deb or .rpm; `deb:` fetches the package from Debian's mirror.")),
 )  # fmt: skip
+_KSELFTEST = (
+    click.option("--kselftest", "kselftests", multiple=True, metavar="DIR[/PROGRAM]", help=(
+        "Run these kernel selftests, from the tree under test, in place of a scenario: a folder "
+        "below tools/testing/selftests, or one program of it; may be repeated.")),
+)  # fmt: skip
 _TALK = (
     click.option("-q", "--quiet", is_flag=True, help="No progress."),
     click.option("-v", "--verbose", is_flag=True, help="Every detail, and the guest's console."),
 )
-
-# What --kernel leaves no room for.
-_OF_A_BUILD = ("series", "base", "tree", "flavors", "kconfig", "toolchain")
 
 
 def series_options(function: F) -> F:
@@ -137,6 +159,11 @@ def boot_options(function: F) -> F:
     return _add(function, _BOOT)
 
 
+def kselftest_option(function: F) -> F:
+    """Add --kselftest."""
+    return _add(function, _KSELFTEST)
+
+
 def talk_options(function: F) -> F:
     """Add --quiet and --verbose."""
     return _add(function, _TALK)
@@ -177,13 +204,11 @@ def make_job(defaults: settings.Settings, **given: Any) -> Job:
     values: dict[str, Any] = {
         name: value for name, value in given.items() if value not in (None, ())
     }
+    for name, (why, others) in _EXCLUDE.items():
+        clash = next((option for field, option in others.items() if field in values), None)
+        if name in values and clash:
+            raise UsageError(f"{why}, so {clash} means nothing", hint="drop one of the two")
     if "kernel" in values:
-        clash = [name for name in _OF_A_BUILD if name in values]
-        if clash:
-            raise UsageError(
-                f"--kernel boots a kernel that is already built, so --{clash[0]} means nothing",
-                hint="drop one of the two",
-            )
         values["series"] = "none"
     values.setdefault("series", defaults.series)
     values.setdefault("profile", defaults.profile)
