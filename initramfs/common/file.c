@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Files: copied, and read whole. */
+/* Files: copied, read whole, and written to. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,4 +39,13 @@ size_t read_text(int folder, const char *path, char *text, size_t size)
 		fault("%s is longer than %zu bytes", path, len);
 	text[len] = '\0';
 	return len;
+}
+
+void write_text(const char *path, const char *text)
+{
+	int fd = must(open(path, O_WRONLY | O_CLOEXEC));
+
+	if (must(write(fd, text, strlen(text))) != (ssize_t)strlen(text))
+		fault("%s: short write", path);
+	close(fd);
 }

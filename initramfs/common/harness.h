@@ -102,6 +102,9 @@ void copy_file(const char *from, const char *to);
  */
 size_t read_text(int folder, const char *path, char *text, size_t size);
 
+/* Write `text` to a file that is there, in one write: /proc wants it so. */
+void write_text(const char *path, const char *text);
+
 /* --- mounts ----------------------------------------------------------- */
 
 /* A line of /proc/self/mountinfo. */

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which mounts are seen, by what id, before and after a pivot in a child. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness.h"
 #include "nullfs.h"
+
+#define LIMIT 16
+#define LIMIT_TEXT "16"
 
 static bool is_listed(uint64_t id, uint64_t below)
 {
@@ -45,6 +50,29 @@ static void observe_ids(const char *when)
 		     is_listed(root.id, parent.id));
 }
 
+/*
+ * The kernel's own count of the mounts of this namespace, from how many more
+ * there may be. A copy of it would be counted as it is copied, so PID 1's is
+ * looked at.
+ */
+static void observe_count(void)
+{
+	int proc = must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	unsigned int more = 0, i;
+	char limit[32];
+
+	read_text(proc, "sys/fs/mount-max", limit, sizeof(limit));
+	close(proc);
+	write_text("/proc/sys/fs/mount-max", LIMIT_TEXT);
+	while (more < LIMIT && !mount("tmpfs", "/tmp", "tmpfs", 0, NULL))
+		more++;
+	attempt("ids.mount_at_limit", mount("tmpfs", "/tmp", "tmpfs", 0, NULL));
+	write_text("/proc/sys/fs/mount-max", limit);
+	for (i = 0; i < more; i++)
+		must(umount2("/tmp", MNT_DETACH));
+	observe_u64("ids.counted_mounts", LIMIT - more);
+}
+
 static void pivot_and_look(void)
 {
 	uint64_t before = unique_mount_id("/"), target;
@@ -75,6 +103,7 @@ FLOW(ids)
 
 	observe_ids("ids.before");
 	observe_mount("ids.before");
+	observe_count();
 	in_child(pivot_and_look);
 	observe_bool("ids.root_is_unchanged", unique_mount_id("/") == before);
 }

@@ -63,15 +63,6 @@ FLOW(namespace)
 		     unique_mount_id("/") == before && !access("/init", F_OK));
 }
 
-static void write_line(const char *path, const char *text)
-{
-	int fd = must(open(path, O_WRONLY | O_CLOEXEC));
-
-	if (must(write(fd, text, strlen(text))) != (ssize_t)strlen(text))
-		fault("%s: short write", path);
-	close(fd);
-}
-
 /* Whoever it is becomes root there, with all capabilities. */
 static void leave_user_namespace(void)
 {
@@ -79,9 +70,9 @@ static void leave_user_namespace(void)
 
 	snprintf(map, sizeof(map), "0 %d 1", geteuid());
 	must(unshare(CLONE_NEWUSER | CLONE_NEWNS));
-	write_line("/proc/self/setgroups", "deny");
-	write_line("/proc/self/uid_map", map);
-	write_line("/proc/self/gid_map", map);
+	write_text("/proc/self/setgroups", "deny");
+	write_text("/proc/self/uid_map", map);
+	write_text("/proc/self/gid_map", map);
 }
 
 /*
