@@ -28,4 +28,4 @@ def test_an_unpatched_kernel_is_a_control_from_whatever_holds_it(
         done = harness("boot", "--kernel", path, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"6.18.5 from {path}" in done.stdout
-        assert "judged as rootfs" in done.stdout
+        assert "judged as unpatched" in done.stdout
