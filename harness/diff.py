@@ -37,6 +37,8 @@ NORMAL = (
     Normal(names=r".*(?:_|\.)pid", values=r"\d+", by="<pid>"),
     # Times, by the unit that their names end in; `_ns` is a namespace.
     Normal(names=r".*_(?:s|ms|us|nsec|seconds|jiffies|time)", values=r"\d+(?:\.\d+)?", by="<time>"),
+    # As many as there was time for.
+    Normal(names=r".*(?:_|\.)rounds", values=r"[1-9]\d*", by="<rounds>"),
     # KASLR, or another allocation.
     Normal(names=r".*", values=r"\b(?:0x)?f{4}[0-9a-f]{12}\b", by="<address>"),
 )

@@ -52,7 +52,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("flow", ["kselftest", "moved", "initramfs"])
 def test_each_program_is_run_and_told_by_how_it_ends(boot: Boot, folder: Path, flow: str) -> None:
-    kernel = boot(scenario="boot", series="none", base="6.18.5").folder / "vmlinux"
+    plain = boot(scenario="boot", series="none", base="6.18.5")
+    kernel = str(plain.folder / "vmlinux")
     run = boot(kernel=kernel, scenario=str(folder), flows=(flow,), timeout_s=50.0)
     assert run.observed == {
         f"{flow}.demo/good.only": "pass",
