@@ -14,6 +14,7 @@ from harness import boot
 from harness.arch import Arch
 from harness.errors import Outcome
 from harness.job import (
+    Allowance,
     Booted,
     BootPlan,
     BootSpec,
@@ -44,6 +45,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     accel: str
     store: Store
+    allowances: tuple[Allowance, ...] = ()
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +174,7 @@ def _judge(subject: Subject, plan: BootPlan, spec: BootSpec, transcript: Transcr
             variant=variant,
             transcript=transcript,
             console=seen,
+            allowances=subject.allowances,
         ),
     )
 

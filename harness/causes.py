@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from harness import params
+from harness import allow, params
 from harness.console import decode
 from harness.errors import Outcome
 from harness.evidence import (
@@ -22,6 +22,7 @@ from harness.evidence import (
     short,
 )
 from harness.job import (
+    Allowance,
     Check,
     Console,
     Kernel,
@@ -110,18 +111,19 @@ def _too_quiet(console: Console, reason: str) -> Cause:
 
 
 def splats(
-    console: Console, allowed: Sequence[str], *, is_panic_tested: bool = False
+    console: Console, allowances: Sequence[Allowance], *, is_panic_tested: bool = False
 ) -> Iterator[Cause]:
     """Kernel reports that are not allowed, wherever they are: after the end record too.
 
     `is_panic_tested`: a panic is an observation of this boot, for the table to judge.
     """
-    patterns = [re.compile(title) for title in allowed]
     for splat in console.splats:
         if is_panic_tested and splat.outcome is Outcome.PANIC:
             continue
-        if not any(pattern.fullmatch(splat.title) for pattern in patterns):
-            yield Cause(splat.line, splat.outcome, splat.title, _report(splat))
+        known = [each for each in allowances if allow.covers(each, splat)]
+        if all(each.is_expired for each in known):
+            late = tuple(f"  (known until {each.expires}: {each.reason})" for each in known)
+            yield Cause(splat.line, splat.outcome, splat.title, (*_report(splat), *late))
 
 
 def _report(splat: Splat) -> tuple[str, ...]:

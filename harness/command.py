@@ -33,7 +33,8 @@ def of(job: Job) -> str:
         ("--kconfig", job.kconfig),
         ("--flow", job.flows),
         ("--kselftest", job.kselftests),
+        ("--allow", job.allow),
     ):
         for value in values:
-            words += [option, value]
+            words += [option, str(value)]
     return shlex.join(words)

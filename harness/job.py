@@ -3,6 +3,7 @@
 Paths are absolute. Fields that end in `_s` are seconds, `_mib` mebibytes.
 """
 
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     memory_mib: int = 256
     compress: str = "none"
     """How the initramfs is compressed: a name of `compress`'s table."""
+    allow: tuple[Path, ...] = ()
+    """Files of known splats, besides those of the scenario and the settings."""
 
 
 # --- series ---------------------------------------------------------------------------------
@@ -258,8 +261,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Which flows share a boot; a flow in none of them has one to itself."""
     kconfig: tuple[str, ...] = ()
     log_observations: tuple[LogObservation, ...] = ()
-    allow_splats: tuple[str, ...] = ()
-    """Regular expressions of splat titles that are no finding."""
     needs_ktap: bool = False
     """Its proof is KTAP: without a complete one nothing passes."""
 
@@ -364,6 +365,20 @@ class Splat(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...]
     line: int
     is_complete: bool
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """A splat that is known of the kernel under test, and so no finding until it expires."""
+
+    title: str
+    """Regular expression of its whole title."""
+    reason: str
+    expires: date
+    """The last day on which it holds, in UTC."""
+    file: Path
+    """The allow.toml that says so."""
+    kind: str | None = None
+    is_expired: bool = False
 
 
 class KtapResult(msgspec.Struct, frozen=True, kw_only=True):

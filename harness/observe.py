@@ -1,12 +1,14 @@
 """Takes a pipeline, gives what its kernel did, with nothing judged."""
 
 import re
+from datetime import date
+from pathlib import Path
 
 import msgspec
 
 from harness import verdict
 from harness.errors import HostError, Outcome
-from harness.job import Booted
+from harness.job import Allowance, Booted
 from harness.observations import Observations, Subject, Unfinished, by_flow, listed
 from harness.pipeline import Pipeline
 
@@ -49,7 +51,9 @@ def _why_unfinished(booted: Booted, pipeline: Pipeline) -> str:
     """
     console = booted.console
     warnings = tuple(
-        re.escape(splat.title) for splat in console.splats if splat.outcome is Outcome.WARN
+        Allowance(title=re.escape(splat.title), reason="a fact", expires=date.max, file=Path())
+        for splat in console.splats
+        if splat.outcome is Outcome.WARN
     )
     found = verdict.judge(
         # None of the job's own words: an unknown one is a fact too.
@@ -57,11 +61,12 @@ def _why_unfinished(booted: Booted, pipeline: Pipeline) -> str:
         full_cmdline=booted.spec.cmdline,
         nonce=booted.spec.nonce,
         kernel=booted.spec.kernel,
-        scenario=msgspec.structs.replace(pipeline.scenario, expectations=(), allow_splats=warnings),
+        scenario=msgspec.structs.replace(pipeline.scenario, expectations=()),
         plan=booted.plan,
         variant=booted.variant,
         transcript=booted.transcript,
         console=console,
+        allowances=warnings,
     )
     if found.outcome is Outcome.HOST_ERROR:
         raise HostError(found.reason)

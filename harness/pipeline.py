@@ -7,6 +7,7 @@ needs only the first ones asks for no more.
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,8 +15,8 @@ from typing import BinaryIO
 import msgspec
 
 from harness import accel as accels
-from harness import arch as arches
 from harness import (
+    allow,
     boots,
     compress,
     foreign,
@@ -34,8 +35,10 @@ from harness import (
     toolchain,
     tree,
 )
+from harness import arch as arches
 from harness import build as builds
 from harness.job import (
+    Allowance,
     BootPlan,
     BootSpec,
     Initramfs,
@@ -86,10 +89,7 @@ class Pipeline:
     def series(self) -> Series:
         """The patches."""
         return series.load(
-            self.job.series,
-            search=self.settings.patches,
-            stdin=self._stdin,
-            tree=self.job.tree,
+            self.job.series, search=self.settings.patches, stdin=self._stdin, tree=self.job.tree
         )
 
     @cached_property
@@ -129,11 +129,7 @@ class Pipeline:
         return self.stages.run(
             "config",
             lambda: kconfig.resolve(
-                request,
-                made,
-                toolchain=compilers,
-                checkout=self._checkout,
-                store=self.store,
+                request, made, toolchain=compilers, checkout=self._checkout, store=self.store
             ),
         )
 
@@ -188,10 +184,7 @@ class Pipeline:
     def programs(self) -> dict[str, kselftest.Programs]:
         """What each selftest was built to, by its name."""
         maker = kselftest_build.Maker(
-            tree=self.tree,
-            arch=self.arch,
-            toolchain=self.toolchain,
-            store=self.store,
+            tree=self.tree, arch=self.arch, toolchain=self.toolchain, store=self.store
         )
         build = partial(kselftest_build.build, maker)
         return {
@@ -226,13 +219,22 @@ class Pipeline:
         """The column of expectations, by the facts of the job alone."""
         if self.job.expect:
             return self.job.expect
-        facts = selection.Facts(
-            cmdline=self.job.cmdline,
-            version=image.version_of(self.kernel.release),
-            has_series=None if self.job.kernel else bool(self.series.patches),
-            flavors=self.job.flavors,
+        has_series = None if self.job.kernel else bool(self.series.patches)
+        version = image.version_of(self.kernel.release)
+        return selection.variant(
+            self.scenario, selection.facts(self.job, version=version, has_series=has_series)
         )
-        return selection.variant(self.scenario, facts)
+
+    @cached_property
+    def known_splats(self) -> tuple[allow.Known, ...]:
+        """What allow.toml files say, of whatever kernel."""
+        return allow.load(allow.files(self.scenario, (*self.settings.allow, *self.job.allow)))
+
+    @cached_property
+    def allowances(self) -> tuple[Allowance, ...]:
+        """The known splats of this kernel, as of today."""
+        today = datetime.now(UTC).date()
+        return allow.choose(self.known_splats, self.job.arch, self.kernel.release, today)
 
     @cached_property
     def subject(self) -> boots.Subject:
@@ -245,6 +247,7 @@ class Pipeline:
             variant=self.variant,
             accel=self.accel,
             store=self.store,
+            allowances=self.allowances,
         )
 
     def spec_of(self, plan: BootPlan, nonce: str) -> BootSpec:
@@ -273,11 +276,13 @@ class Pipeline:
         """What it comes to. Subject's and host's faults raise."""
         # What is wrong with the question is said before minutes are spent on it.
         selection.check_variant(self.scenario, self.job.expect)
-        _, _, _ = self.flows, self.accel, self.selftests and self.programs
+        _, _, _ = self.flows, self.accel, self.known_splats
+        _ = self.selftests and self.programs
         batch = self.batch
         from harness import verdict  # noqa: PLC0415 - `boots` has imported it while a guest ran
 
-        return verdict.combine(batch.done, batch.not_booted)
+        found = verdict.combine(batch.done, batch.not_booted)
+        return verdict.with_expired(found, self.allowances)
 
     def _checkout(self) -> AbstractContextManager[Path]:
         return lane.checkout(self.tree, store=self.store)

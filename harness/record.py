@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import __version__, boot, command, proc, result, runs
+from harness import __version__, allow, boot, command, proc, result, runs
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import Booted, Check, Transcript, Verdict
 from harness.pipeline import Pipeline
@@ -93,6 +93,7 @@ def _publish(
         boot=_boot(deciding.transcript) if deciding else None,
         not_booted=_not_booted(pipeline) if booted else [],
         boots=[_summary(b, files.of_boots[b.plan.name]) for b in booted],
+        allowances=_allowances(pipeline),
         host=_host(pipeline),
         repro=command.of(pipeline.job),
         files=files.names,
@@ -230,6 +231,27 @@ def _not_booted(pipeline: Pipeline) -> list[result.NotBootedResult]:
     return [
         result.NotBootedResult(name=each.name, reason=each.reason)
         for each in pipeline.batch.not_booted
+    ]
+
+
+def _allowances(pipeline: Pipeline) -> list[result.AllowanceResult]:
+    """Return what was known, if there were boots to hold it against."""
+    if "batch" not in vars(pipeline):
+        return []
+    known = pipeline.allowances
+    splats = [splat for booted in pipeline.batch.done for splat in booted.console.splats]
+    uses = allow.uses(known, splats)
+    return [
+        result.AllowanceResult(
+            title=each.title,
+            kind=each.kind,
+            reason=each.reason,
+            expires=each.expires.isoformat(),
+            expired=each.is_expired,
+            file=str(each.file),
+            splats=count,
+        )
+        for each, count in zip(known, uses, strict=True)
     ]
 
 

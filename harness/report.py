@@ -32,6 +32,7 @@ def text(result: RunResult, folder: Path, *, style: Style = plain, is_full: bool
         lines += _stages(result)
         lines += _boots(result, style)
     lines += [f"  not booted: {each.name}: {each.reason}" for each in result.not_booted]
+    lines += _known(result, style)
     lines += _expectations(result, style, is_full=is_full)
     lines += _tests(result, style)
     if is_full:
@@ -81,6 +82,19 @@ def _stages(result: RunResult) -> list[str]:
         for stage in result.stages
     ]
     return ["", "stages", *_columns(rows)]
+
+
+def _known(result: RunResult, style: Style) -> list[str]:
+    """Known splats: those that came, and those that could be taken off the list."""
+    if not result.allowances:
+        return []
+    lines = ["", "known splats"]
+    for each in result.allowances:
+        many = "s" if each.splats > 1 else ""
+        used = f"{each.splats} report{many}" if each.splats else style("unused", "bold")
+        until = f"expired on {each.expires}" if each.expired else f"until {each.expires}"
+        lines.append(f"  {each.title}  {used}, {until}: {each.reason} ({each.file})")
+    return lines
 
 
 def _boots(result: RunResult, style: Style) -> list[str]:

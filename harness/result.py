@@ -127,6 +127,19 @@ class NotBootedResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class AllowanceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A known splat of this kernel's: `splats` is how many it covered, in all boots of the run."""
+
+    title: str
+    kind: str | None
+    reason: str
+    expires: str
+    """The last day it holds, ISO 8601."""
+    expired: bool
+    file: str
+    splats: int
+
+
 class HostResult(msgspec.Struct, frozen=True, kw_only=True):
     """What did the work: versions, in the tools' own words."""
 
@@ -156,6 +169,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """The boot that the verdict is about: the first that is no pass, or the first."""
     boots: list[BootSummary] = []
     not_booted: list[NotBootedResult] = []
+    allowances: list[AllowanceResult] = []
     host: HostResult
     repro: str
     files: dict[str, str]

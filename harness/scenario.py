@@ -77,7 +77,6 @@ def build(
         boots=scenario_file.check_boots(told, columns, where),
         kconfig=scenario_file.check_kconfig(told, where),
         log_observations=scenario_file.check_log_lines(told, where),
-        allow_splats=scenario_file.check_allowed(told, where),
         needs_ktap=told.expectations == "ktap",
     )
 

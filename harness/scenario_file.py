@@ -76,14 +76,6 @@ class LogLine(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What the line contains."""
 
 
-class AllowedSplat(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`[[allow-splats]]`: a kernel report that is no finding, and why not."""
-
-    title: str
-    """Regular expression that matches the whole title, as a verdict shows it."""
-    reason: str
-
-
 class ScenarioFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="kebab"):
     """scenario.toml. `title` and `flows` are required."""
 
@@ -104,7 +96,6 @@ class ScenarioFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rena
     boot: list[Boot] = []
     """Default: each flow has a boot to itself."""
     observe_log: list[LogLine] = []
-    allow_splats: list[AllowedSplat] = []
 
 
 class ExpectFile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -180,20 +171,6 @@ def _check_kconfig_lines(lines: Sequence[str], at: str) -> tuple[str, ...]:
                 hint='to turn a symbol off: "CONFIG_NAME=n"',
             )
     return tuple(lines)
-
-
-def check_allowed(told: ScenarioFile, where: Path) -> tuple[str, ...]:
-    """Return the titles of allowed splats: regular expressions, each with a reason."""
-    for row in told.allow_splats:
-        try:
-            re.compile(row.title)
-        except re.error as error:
-            raise UsageError(
-                f"{where}: allow-splats title {row.title!r} is no regular expression: {error}"
-            ) from error
-        if not row.reason.strip():
-            raise UsageError(f"{where}: allow-splats {row.title!r} gives no reason")
-    return tuple(row.title for row in told.allow_splats)
 
 
 def check_likes(told: ScenarioFile, where: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 
 from harness import params
 from harness.errors import UsageError
-from harness.job import BootPlan, Scenario, VariantRule
+from harness.job import BootPlan, Job, Scenario, VariantRule
 from harness.scenario import SCENARIO_FILE
 from harness.scenario_file import ALL, nearest
 
@@ -25,6 +25,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     version: tuple[int, int] | None
     has_series: bool | None
     flavors: tuple[str, ...] = ()
+
+
+def facts(job: Job, *, version: tuple[int, int] | None, has_series: bool | None) -> Facts:
+    """Return what of a job chooses a column."""
+    return Facts(cmdline=job.cmdline, version=version, has_series=has_series, flavors=job.flavors)
 
 
 def variant(scenario: Scenario, facts: Facts) -> str:

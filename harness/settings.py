@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     patches: tuple[Path, ...] = ()
     kconfigs: tuple[Path, ...] = ()
     initramfs: tuple[Path, ...] = ()
+    allow: tuple[Path, ...] = ()
+    """The user's own file of known splats, if any."""
     file: Path | None = None
     """The harness.toml that was read, if any."""
 
@@ -75,6 +77,7 @@ def load(start: Path) -> Settings:
         patches=folders["patches"],
         kconfigs=folders["kconfigs"],
         initramfs=folders["initramfs"],
+        allow=_allow(path, file.allow),
         file=path,
     )
 
@@ -86,4 +89,14 @@ def _folder(file: Path, kind: str, name: str | None) -> tuple[Path, ...]:
         return (folder,)
     if name:
         raise UsageError(f"{file}: {kind} = {name!r}: no such folder")
+    return ()
+
+
+def _allow(file: Path, name: str | None) -> tuple[Path, ...]:
+    """Return the user's own allow.toml: the one named, else the one beside harness.toml."""
+    path = file.parent / (name or "allow.toml")
+    if path.is_file():
+        return (path,)
+    if name:
+        raise UsageError(f"{file}: allow = {name!r}: no such file")
     return ()

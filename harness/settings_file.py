@@ -8,7 +8,7 @@ from harness import strict_toml
 
 
 class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of harness.toml. Folders are relative to the file; memory is in MiB."""
+    """The keys of harness.toml. Folders and files are relative to it; memory is in MiB."""
 
     series: str | None = None
     base: str | None = None
@@ -23,6 +23,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     patches: str | None = None
     kconfigs: str | None = None
     initramfs: str | None = None
+    allow: str | None = None
 
 
 def read(path: Path) -> SettingsFile:

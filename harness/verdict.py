@@ -5,10 +5,13 @@ It passes on positive proof only: whatever is missing, doubtful or late is a cau
 
 from collections.abc import Sequence
 
+import msgspec
+
 from harness import aftermath, causes, logwatch
 from harness.errors import Outcome
-from harness.evidence import NOWHERE, Cause, quote, short
+from harness.evidence import NOWHERE, Cause, and_more, quote, short
 from harness.job import (
+    Allowance,
     Booted,
     BootPlan,
     Check,
@@ -40,14 +43,15 @@ def judge(
     variant: str,
     transcript: Transcript,
     console: Console,
+    allowances: Sequence[Allowance] = (),
 ) -> Verdict:
     """Judge one boot.
 
     `words` is the part of `full_cmdline` that the job and the boot's plan give; `console` is that
     of `transcript`, parsed with `nonce`, with the host's own observations; `variant` is the column
-    of expectations, chosen from the facts of the job. Of several causes against a pass the first
-    on the console counts; what no line shows (an expectation nobody observed, how the guest
-    ended) comes after them.
+    of expectations, chosen from the facts of the job; `allowances` are its known splats. Of several
+    causes against a pass the first on the console counts; what no line shows (an expectation
+    nobody observed, how the guest ended) comes after them.
     """
     expected = _checks(scenario, variant, plan, console.observations)
     tested = frozenset(plan.observe)
@@ -67,7 +71,7 @@ def judge(
             *causes.unknown_parameters(
                 console, "" if logwatch.UNKNOWN_PARAMETERS in tested else words
             ),
-            *causes.splats(console, scenario.allow_splats, is_panic_tested=has_panicked),
+            *causes.splats(console, allowances, is_panic_tested=has_panicked),
             *causes.faults(console),
             *causes.protocol(console, plan.flows),
             *(causes.unproved(console, nonce=nonce) if is_proof_due else ()),
@@ -108,6 +112,27 @@ def combine(boots: Sequence[Booted], not_booted: Sequence[NotBooted] = ()) -> Ve
         checks=checks,
         unexpected=unexpected,
     )
+
+
+def with_expired(found: Verdict, allowances: Sequence[Allowance]) -> Verdict:
+    """Return the verdict on a job whose known splats are these: none may have expired.
+
+    Where something else keeps it from passing already, that is its reason still.
+    """
+    expired = [each for each in allowances if each.is_expired]
+    if not expired:
+        return found
+    reasons = [
+        f"{each.file}: the allowance for {each.title!r} expired on {each.expires}: "
+        "renew or remove it"
+        for each in expired
+    ]
+    if found.outcome is not Outcome.PASS:
+        evidence = (*found.evidence, *(f"then: {reason}" for reason in reasons))
+        return msgspec.structs.replace(found, evidence=evidence)
+    first = and_more(reasons[0], len(reasons))
+    told = (*reasons[1:], f"otherwise: pass: {found.reason}")
+    return msgspec.structs.replace(found, outcome=Outcome.FAIL, reason=first, evidence=told)
 
 
 def _columns(boots: Sequence[Booted]) -> str:

@@ -31,7 +31,7 @@ ORDER = (
     *("cpio", "initramfs", "programs", "initrd", "disk", "compress", "accel"),
     *("image", "unpack", "needs", "foreign"),
     *("params", "cmdline", "ending", "capture", "qmp", "boot"),
-    *("lines", "ktap", "splats", "console", "scenario_file", "scenario"),
+    *("lines", "ktap", "splats", "console", "scenario_file", "scenario", "allow"),
     *("kselftest", "kselftest_build", "selection"),
     *("evidence", "logwatch", "causes", "aftermath", "verdict"),
     *("stages", "boots", "outfit", "pipeline"),

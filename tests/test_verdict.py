@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from harness import console, evidence, logwatch, verdict
 from harness.errors import Outcome
 from harness.job import (
+    Allowance,
     Booted,
     BootPlan,
     BootSpec,
@@ -66,8 +68,15 @@ SCENARIO = Scenario(
         LogObservation(observe="*.on_nullfs", text="Finished mounting rootfs on nullfs", flow="*"),
         LogObservation(observe="*.failed", text="Failed to pivot", flow="*"),
     ),
-    allow_splats=("WARNING in known_.*",),
 )
+
+KNOWN = Allowance(
+    title="WARNING in known_.*",
+    reason="there before the series",
+    expires=date(2027, 3, 1),
+    file=Path("/allow.toml"),
+)
+EXPIRED = msgspec.structs.replace(KNOWN, is_expired=True)
 
 RECORDS = (
     "begin proto=1 flow=pivot,keep",
@@ -97,6 +106,7 @@ class Boot:
     full_cmdline: str = CMDLINE
     kernel: Kernel = KERNEL
     scenario: Scenario = SCENARIO
+    allowances: tuple[Allowance, ...] = (KNOWN,)
     variant: str = "nullfs"
     flows: tuple[str, ...] = ("pivot", "keep")
     observe: tuple[str, ...] = ()
@@ -153,6 +163,7 @@ class Boot:
             variant=self.variant,
             transcript=transcript,
             console=seen,
+            allowances=self.allowances,
         )
 
 
@@ -208,6 +219,9 @@ PASSES = {
     ),
     "kernel lines after the end": GOOD.with_(late=("!ACPI: PM: Preparing to enter system sleep",)),
     "allowed splat": GOOD.with_(early=(*GOOD.early, *WARN.format("known_one").split("\n"))),
+    "allowed by one, by another no more": GOOD.with_(
+        early=(*GOOD.early, *WARN.format("known_one").split("\n")), allowances=(EXPIRED, KNOWN)
+    ),
     "unknown parameter that the job did not give": GOOD.with_(
         early=(
             *GOOD.early,
@@ -468,6 +482,29 @@ SPLATS: dict[str, Case] = {
     "warning": (
         GOOD.with_(early=(*GOOD.early, *WARN.format("bad_one").split("\n"))),
         Outcome.WARN, "WARNING in bad_one", "line 4: WARNING: CPU: 0 PID: 1",
+    ),
+    "warning that is allowed no more": (
+        GOOD.with_(
+            early=(*GOOD.early, *WARN.format("known_one").split("\n")), allowances=(EXPIRED,)
+        ),
+        Outcome.WARN, "WARNING in known_one", "line 4: WARNING: CPU: 0 PID: 1",
+    ),
+    "warning of another kind than is allowed": (
+        GOOD.with_(
+            early=(*GOOD.early, *WARN.format("known_one").split("\n")),
+            allowances=(msgspec.structs.replace(KNOWN, kind="kasan"),),
+        ),
+        Outcome.WARN, "WARNING in known_one", "line 4: WARNING: CPU: 0 PID: 1",
+    ),
+    "allowed panic, since nothing proves a pass": (
+        GOOD.with_(
+            end=None,
+            late=_kernel(PANIC),
+            ended=EndReason.GUEST_PANIC,
+            status=0,
+            allowances=(msgspec.structs.replace(KNOWN, title="panic: Attempted to kill init!.*"),),
+        ),
+        Outcome.PANIC, "", "",
     ),
     "warning whose title is allowed in part": (
         GOOD.with_(early=(*GOOD.early, *WARN.format("unknown_one").split("\n"))),
@@ -959,3 +996,39 @@ def test_boots_that_were_left_out_keep_a_pass_from_being_one_of_all() -> None:
     )
     assert found.outcome is Outcome.HANG
     assert "not booted: root: so" in found.evidence
+
+
+# --- known splats that are no more ----------------------------------------------------------------
+
+
+def test_an_allowance_that_has_expired_fails_a_job_that_passes() -> None:
+    passed = Verdict(outcome=Outcome.PASS, reason="all 6 expectations hold")
+    assert verdict.with_expired(passed, [KNOWN]) == passed
+    found = verdict.with_expired(passed, [KNOWN, EXPIRED])
+    assert found.outcome is Outcome.FAIL
+    assert found.reason == (
+        "/allow.toml: the allowance for 'WARNING in known_.*' expired on 2027-03-01: "
+        "renew or remove it"
+    )
+    assert found.evidence == ("otherwise: pass: all 6 expectations hold",)
+    two = verdict.with_expired(passed, [EXPIRED, EXPIRED])
+    assert two.reason == f"{found.reason}, and 1 more"
+    assert two.evidence == (found.reason, *found.evidence)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.HOST_ERROR, Outcome.HANG])
+def test_an_allowance_that_has_expired_is_not_the_reason_where_there_is_another(
+    outcome: Outcome,
+) -> None:
+    bad = Verdict(outcome=outcome, reason="it did", evidence=("line 1",))
+    found = verdict.with_expired(bad, [EXPIRED])
+    assert (found.outcome, found.reason) == (outcome, "it did")
+    assert found.evidence[0] == "line 1"
+    assert found.evidence[1].startswith("then: /allow.toml: the allowance for ")
+
+
+def test_a_splat_that_is_known_no_more_says_so() -> None:
+    late = GOOD.with_(
+        early=(*GOOD.early, *WARN.format("known_one").split("\n")), allowances=(EXPIRED,)
+    )
+    assert "  (known until 2027-03-01: there before the series)" in late.judge().evidence

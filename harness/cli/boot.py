@@ -19,6 +19,7 @@ from harness.errors import EXIT_CODES
 @options.kselftest_option
 @options.compress_option
 @options.boot_options
+@options.allow_option
 @click.option(
     "--expect",
     metavar="VARIANT|auto",

@@ -103,6 +103,11 @@ _KERNEL = (
         "Boot this kernel: nothing is applied or built. A bzImage or vmlinux, as it is, "
         "compressed, or in a .deb or .rpm; `deb:` fetches the package from Debian's mirror.")),
 )  # fmt: skip
+_ALLOW = (
+    click.option("--allow", multiple=True, type=FILE, metavar="FILE", help=(
+        "An allow.toml: kernel reports that are known, besides those of the scenario and of your "
+        "project; may be repeated.")),
+)  # fmt: skip
 _KSELFTEST = (
     click.option("--kselftest", "kselftests", multiple=True, metavar="DIR[/PROGRAM]", help=(
         "Run these kernel selftests, from the tree under test, in place of a scenario: a folder "
@@ -162,6 +167,11 @@ def boot_options(function: F) -> F:
 def kselftest_option(function: F) -> F:
     """Add --kselftest."""
     return _add(function, _KSELFTEST)
+
+
+def allow_option(function: F) -> F:
+    """Add --allow."""
+    return _add(function, _ALLOW)
 
 
 def talk_options(function: F) -> F:

@@ -12,7 +12,7 @@ const char *mount_answer(void);
 
 static const char banner[] = "Linux version 6.99.0 (harness@harness) (stand-in) #1\n";
 static u32 seq;
-static char nonce[64], flow[64], hangs[8];
+static char nonce[64], flow[64], hangs[8], warns[64];
 
 __attribute__((section(".note.pvh"), used, aligned(4))) static const struct {
 	u32 namesz, descsz, type;
@@ -61,6 +61,13 @@ static void record(const char *kind, const char *what, const char *more)
 	put("\n");
 }
 
+static int has(const char *text, char wanted)
+{
+	while (*text && *text != wanted)
+		text++;
+	return *text;
+}
+
 /* Copies the value of a parameter, up to the next blank. */
 static void parameter(const char *cmdline, const char *name, char *value)
 {
@@ -96,6 +103,10 @@ __attribute__((used)) void kernel_main(const struct start_info *info)
 	parameter(cmdline, "hang=", hangs);
 	while (*hangs)
 		__asm__ volatile("hlt");
+	parameter(cmdline, "warn=", warns);
+	if (has(warns, nonce[0]))
+		put("[    0.090000] WARNING: CPU: 0 PID: 1 at init/main.c:1 standin_warns+0x1/0x2\n"
+		    "[    0.090000] ---[ end trace 0000000000000000 ]---\n");
 	record("begin", " proto=1 flow=", flow);
 	record("observe", " boot.userspace=yes", "");
 	record("observe", " boot.can_fork_and_exec=exit:0", "");
