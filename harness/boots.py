@@ -30,7 +30,7 @@ from harness.store import Store
 _WORKERS_MAX = 4
 
 # After these the next boot would most likely go the same way, a minute of deadline each.
-_LAST_OUTCOMES = frozenset(
+LAST_OUTCOMES = frozenset(
     {Outcome.HANG, Outcome.NO_OUTPUT, Outcome.RESET, Outcome.HOST_ERROR, Outcome.PANIC}
 )
 
@@ -85,22 +85,23 @@ def cmdline_of(subject: Subject, plan: BootPlan, nonce: str) -> str:
 def make(
     subject: Subject,
     asked: Sequence[tuple[BootPlan, BootSpec]],
+    left_out: Sequence[NotBooted] = (),
     *,
     on_output: Callable[[bytes], None] | None = None,
 ) -> Batch:
     """Make the boots, in order, as many at a time as there are CPUs.
 
-    `on_output` gets the consoles; with it the boots are made one by one.
+    `left_out` are boots that cannot be made. `on_output` gets the consoles; with it the boots are
+    made one by one.
 
     Raises:
         HostError: there is no QEMU, or it cannot be started.
     """
-    crew = _Crew(subject, on_output)
+    crew = Crew(subject, on_output)
     if len(asked) == 1:
         # Here and not in a thread: ^C ends it at once.
-        return Batch(done=(crew.boot(*asked[0]),))
-    workers = 1 if on_output else min(len(os.sched_getaffinity(0)), _WORKERS_MAX)
-    with ThreadPoolExecutor(workers) as pool:
+        return Batch(done=(crew.boot(*asked[0]),), not_booted=tuple(left_out))
+    with ThreadPoolExecutor(crew.size) as pool:
         futures = [pool.submit(crew.boot_unless_over, plan, spec) for plan, spec in asked]
         try:
             results = [future.result() for future in futures]
@@ -111,18 +112,19 @@ def make(
             raise
     pairs = list(zip(asked, results, strict=True))
     done = tuple(booted for _, booted in pairs if booted)
-    last = next((b for b in done if b.verdict.outcome in _LAST_OUTCOMES), done[-1])
+    last = next((b for b in done if b.verdict.outcome in LAST_OUTCOMES), done[-1])
+    unmade = (not_booted_after(last, plan) for (plan, _), booted in pairs if not booted)
+    return Batch(done=done, not_booted=(*left_out, *unmade))
+
+
+def not_booted_after(last: Booted, plan: BootPlan) -> NotBooted:
+    """Return that `plan` was not booted since `last` went as it did."""
     reason = f"boot {last.plan.name} ended in {last.verdict.outcome.value}"
-    return Batch(
-        done=done,
-        not_booted=tuple(
-            NotBooted(flows=plan.flows, reason=reason) for (plan, _), booted in pairs if not booted
-        ),
-    )
+    return NotBooted(flows=plan.flows, reason=reason)
 
 
-class _Crew:
-    """Makes boots of one subject, in several threads."""
+class Crew:
+    """Makes boots of one subject, in several threads. Setting `interrupt` ends those under way."""
 
     def __init__(self, subject: Subject, on_output: Callable[[bytes], None] | None) -> None:
         self.subject = subject
@@ -130,16 +132,22 @@ class _Crew:
         self.interrupt = threading.Event()
         self.is_over = threading.Event()
 
+    @property
+    def size(self) -> int:
+        """How many boots at a time; with a console that is shown, one."""
+        return 1 if self.on_output else min(len(os.sched_getaffinity(0)), _WORKERS_MAX)
+
     def boot_unless_over(self, plan: BootPlan, spec: BootSpec) -> Booted | None:
         """Boot, unless an earlier boot has ended in a way that leaves no hope."""
         if self.is_over.is_set() or self.interrupt.is_set():
             return None
         booted = self.boot(plan, spec)
-        if booted.verdict.outcome in _LAST_OUTCOMES:
+        if booted.verdict.outcome in LAST_OUTCOMES:
             self.is_over.set()
         return booted
 
     def boot(self, plan: BootPlan, spec: BootSpec) -> Booted:
+        """Boot and judge."""
         subject = self.subject
         transcript = boot.boot(
             spec,

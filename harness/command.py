@@ -25,6 +25,7 @@ def of(job: Job) -> str:
         ("--timeout", job.timeout_s and f"{job.timeout_s:g}", None),
         ("--memory", job.memory_mib, _NONE_ASKED.memory_mib),
         ("--compress", job.compress, _NONE_ASKED.compress),
+        ("--repeat", job.repeat, None),
     ):
         if value != default:
             words += [option, str(value)]
@@ -37,4 +38,6 @@ def of(job: Job) -> str:
     ):
         for value in values:
             words += [option, str(value)]
+    if job.until_fail:
+        words.append("--until-fail")
     return shlex.join(words)

@@ -37,6 +37,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """How the initramfs is compressed: a name of `compress`'s table."""
     allow: tuple[Path, ...] = ()
     """Files of known splats, besides those of the scenario and the settings."""
+    repeat: int | None = None
+    """How many rounds to make, each being all of the job's boots. None: one, or with
+    `until_fail` as many as it takes."""
+    until_fail: bool = False
+    """Make no further round after one with a finding."""
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether what comes of it is a distribution."""
+        return self.until_fail or self.repeat is not None
 
 
 # --- series ---------------------------------------------------------------------------------
@@ -446,3 +456,33 @@ class Booted(msgspec.Struct, frozen=True, kw_only=True):
     transcript: Transcript
     console: Console
     verdict: Verdict
+
+
+# --- many rounds ----------------------------------------------------------------------------
+
+
+class Way(msgspec.Struct, kw_only=True):
+    """A way in which rounds ended: how many did, and the numbers of those that are kept.
+
+    A round is all boots of a job once. `title` is empty for a pass.
+    """
+
+    outcome: Outcome
+    title: str
+    rounds: int = 0
+    kept: list[int] = msgspec.field(default_factory=list)
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """The Wilson score interval, 95 %, of the share of rounds that pass."""
+
+    low: float
+    high: float
+
+
+class Seconds(msgspec.Struct, frozen=True, kw_only=True):
+    """How long rounds took, the boots of each put together."""
+
+    median: float
+    min: float
+    max: float

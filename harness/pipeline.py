@@ -12,8 +12,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from harness import accel as accels
 from harness import (
     allow,
@@ -29,6 +27,7 @@ from harness import (
     needs,
     outfit,
     paths,
+    repeat,
     scenario,
     selection,
     series,
@@ -75,6 +74,7 @@ class Pipeline:
         self.store = store
         self.stages = StageLog()
         self.nonce = secrets.token_hex(4)
+        self.repetition: repeat.Repetition | None = None
         self._stdin = stdin
         self._on_output = on_output
 
@@ -260,16 +260,20 @@ class Pipeline:
 
     @cached_property
     def batch(self) -> boots.Batch:
-        """The boots, made and judged."""
+        """The boots, made and judged; of a repetition those of the round that decides."""
         plans = selection.for_variant(self.scenario, self.plans, self.variant)
         plans, cannot = outfit.choose(plans, self.kernel, self.arch)
         nonces = [self.nonce, *(secrets.token_hex(4) for _ in plans[1:])]
         asked = [(p, self.spec_of(p, nonce)) for p, nonce in zip(plans, nonces, strict=True)]
         subject = self.subject
         with self.stages.timed("boot", key=self.nonce) as stage:
-            batch = boots.make(subject, asked, on_output=self._on_output)
+            if self.job.is_repeated:
+                self.repetition = repeat.run(subject, asked, cannot, on_output=self._on_output)
+                stage.why = self.repetition.words
+                return self.repetition.deciding.batch
+            batch = boots.make(subject, asked, cannot, on_output=self._on_output)
             stage.why = batch.summary
-        return msgspec.structs.replace(batch, not_booted=(*cannot, *batch.not_booted))
+            return batch
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -281,7 +285,8 @@ class Pipeline:
         batch = self.batch
         from harness import verdict  # noqa: PLC0415 - `boots` has imported it while a guest ran
 
-        found = verdict.combine(batch.done, batch.not_booted)
+        whole = self.repetition
+        found = whole.verdict if whole else verdict.combine(batch.done, batch.not_booted)
         return verdict.with_expired(found, self.allowances)
 
     def _checkout(self) -> AbstractContextManager[Path]:

@@ -3,12 +3,11 @@
 import os
 import platform
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from harness import __version__, allow, boot, command, proc, result, runs
+from harness import __version__, allow, boot, command, proc, result, rounds, runs
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import Booted, Check, Transcript, Verdict
 from harness.pipeline import Pipeline
@@ -61,7 +60,7 @@ def _publish(
     out: Path | None,
 ) -> Run:
     booted = pipeline.batch.done if "batch" in vars(pipeline) else ()
-    deciding = _deciding(booted)
+    deciding = rounds.deciding(pipeline)
     files = _files(pipeline, build_log)
     found = result.RunResult(
         id=runs.new_id(pipeline.nonce),
@@ -92,7 +91,8 @@ def _publish(
         ],
         boot=_boot(deciding.transcript) if deciding else None,
         not_booted=_not_booted(pipeline) if booted else [],
-        boots=[_summary(b, files.of_boots[b.plan.name]) for b in booted],
+        boots=_summaries(pipeline, files),
+        repeat=rounds.told(pipeline),
         allowances=_allowances(pipeline),
         host=_host(pipeline),
         repro=command.of(pipeline.job),
@@ -102,29 +102,24 @@ def _publish(
     return Run(result=found, folder=folder)
 
 
-def _deciding(booted: Sequence[Booted]) -> Booted | None:
-    bad = (b for b in booted if b.verdict.outcome is not Outcome.PASS)
-    return next(bad, booted[0] if booted else None)
-
-
 class _Files:
     """What goes into the run's folder: `names` says which file is what.
 
-    The files of a single boot are at the top. Those of several are in a folder each; `names`
-    has those of the boot that decided.
+    The files of a single boot are at the top. Those of several are in a folder each, and so are
+    rounds; `names` has those of the boot that decided.
     """
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.texts: dict[str, bytes] = {}
         self.links: dict[str, Path] = {}
-        self.of_boots: dict[str, dict[str, str]] = {}
+        self.of_boots: dict[tuple[int | None, str], dict[str, str]] = {}
 
     def link(self, what: str, name: str, source: Path | None) -> None:
         if source is not None:
             self.links[name], self.names[what] = source, name
 
-    def add_boot(self, booted: Booted, folder: str) -> None:
+    def add_boot(self, booted: Booted, folder: str, number: int | None) -> None:
         """Keep what is to be known of a boot, and the script that repeats it."""
         transcript, spec = booted.transcript, booted.spec
         own: dict[str, str] = {}
@@ -147,7 +142,7 @@ class _Files:
         keep("repro", "repro.sh", script.encode())
         if transcript.cpu_state:
             keep("registers", "registers.txt", transcript.cpu_state.encode())
-        self.of_boots[booted.plan.name] = own
+        self.of_boots[number, booted.plan.name] = own
 
 
 def _files(pipeline: Pipeline, build_log: str | None) -> _Files:
@@ -160,19 +155,23 @@ def _files(pipeline: Pipeline, build_log: str | None) -> _Files:
         files.link("build_log", "build.log", kernel.log)
     elif build_log:
         files.link("build_log", "build.log", Path(build_log))
-    booted = pipeline.batch.done if "batch" in have else ()
-    for one in booted:
-        files.add_boot(one, "" if len(booted) == 1 else f"boots/{one.plan.name}/")
-    deciding = _deciding(booted)
+    kept = rounds.kept(pipeline)
+    is_single = len({booted.plan.name for _, booted in kept}) == 1
+    for number, booted in kept:
+        own = "" if is_single else f"boots/{booted.plan.name}/"
+        files.add_boot(booted, own if number is None else f"rounds/{number}/{own}", number)
+    deciding = rounds.deciding(pipeline)
     if deciding:
-        files.names |= files.of_boots[deciding.plan.name]
+        whole = pipeline.repetition
+        number = whole.deciding.number if whole else None
+        files.names |= files.of_boots[number, deciding.plan.name]
     return files
 
 
 def _job(pipeline: Pipeline) -> result.JobResult:
     job, have = pipeline.job, vars(pipeline)
     tree = pipeline.tree if "tree" in have else None
-    deciding = _deciding(pipeline.batch.done) if "batch" in have else None
+    deciding = rounds.deciding(pipeline)
     return result.JobResult(
         series=pipeline.series.name if "series" in have else job.series,
         patches=[
@@ -239,8 +238,9 @@ def _allowances(pipeline: Pipeline) -> list[result.AllowanceResult]:
     if "batch" not in vars(pipeline):
         return []
     known = pipeline.allowances
+    whole = pipeline.repetition
     splats = [splat for booted in pipeline.batch.done for splat in booted.console.splats]
-    uses = allow.uses(known, splats)
+    uses = whole.allowance_uses if whole else allow.uses(known, splats)
     return [
         result.AllowanceResult(
             title=each.title,
@@ -255,9 +255,17 @@ def _allowances(pipeline: Pipeline) -> list[result.AllowanceResult]:
     ]
 
 
-def _summary(booted: Booted, files: dict[str, str]) -> result.BootSummary:
+def _summaries(pipeline: Pipeline, files: _Files) -> list[result.BootSummary]:
+    return [
+        _summary(booted, files.of_boots[number, booted.plan.name], number)
+        for number, booted in rounds.kept(pipeline)
+    ]
+
+
+def _summary(booted: Booted, files: dict[str, str], number: int | None) -> result.BootSummary:
     return result.BootSummary(
         name=booted.plan.name,
+        round=number,
         flows=list(booted.plan.flows),
         cmdline=booted.spec.cmdline,
         variant=booted.variant,

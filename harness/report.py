@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import Outcome
-from harness.result import ExpectationResult, RunResult
+from harness.result import ExpectationResult, RepeatResult, RunResult
 
 Style = Callable[[str, str], str]
 """Takes a text and a style name (`good`, `bad`, `dim`, `bold`), gives the text to print."""
@@ -32,6 +32,7 @@ def text(result: RunResult, folder: Path, *, style: Style = plain, is_full: bool
         lines += _stages(result)
         lines += _boots(result, style)
     lines += [f"  not booted: {each.name}: {each.reason}" for each in result.not_booted]
+    lines += _rounds(result, style)
     lines += _known(result, style)
     lines += _expectations(result, style, is_full=is_full)
     lines += _tests(result, style)
@@ -54,7 +55,9 @@ def _subject(result: RunResult) -> list[str]:
     rows.append(("scenario", f"{job.scenario} ({', '.join(job.flows)}), judged as {job.variant}"))
     if job.cmdline:
         rows.append(("cmdline", job.cmdline))
-    if len(result.boots) > 1:
+    if result.repeat:
+        rows += _repeat_rows(result.repeat)
+    elif len(result.boots) > 1:
         rows.append(("boots", f"{len(result.boots)}, {sum(b.seconds for b in result.boots):.2f} s"))
     elif result.boot:
         rows.append(
@@ -84,6 +87,35 @@ def _stages(result: RunResult) -> list[str]:
     return ["", "stages", *_columns(rows)]
 
 
+def _repeat_rows(repeat: RepeatResult) -> list[tuple[str, str]]:
+    asked = "" if repeat.asked in (None, repeat.done) else f" of {repeat.asked}"
+    stopped = f": {repeat.stopped}" if repeat.stopped else ""
+    boots = f", {repeat.boots} boots" if repeat.boots != repeat.done else ""
+    rows = [("rounds", f"{repeat.done}{asked}{boots}{stopped}")]
+    if repeat.pass_rate:
+        low, high = repeat.pass_rate.low, repeat.pass_rate.high
+        rows.append(("pass rate", f"{low:.2%} to {high:.2%} (Wilson, 95 %)"))
+    if repeat.seconds:
+        s = repeat.seconds
+        rows.append(("a round", f"{s.median:.2f} s, {s.min:.2f} to {s.max:.2f}"))
+    return rows
+
+
+def _rounds(result: RunResult, style: Style) -> list[str]:
+    """How often rounds went which way, and where the boots of those that are kept are."""
+    if not result.repeat:
+        return []
+    lines = ["", "how the rounds ended"]
+    for way in result.repeat.ways:
+        passed = way.outcome is Outcome.PASS
+        word = style(f"{way.outcome.value:12}", "good" if passed else "bad")
+        kept = ", ".join(map(str, way.kept))
+        lines.append(f"  {way.rounds:6}  {word}  {_short(way.title)}")
+        if kept:
+            lines.append(style(f"          kept in rounds: {kept}", "dim"))
+    return lines
+
+
 def _known(result: RunResult, style: Style) -> list[str]:
     """Known splats: those that came, and those that could be taken off the list."""
     if not result.allowances:
@@ -101,12 +133,13 @@ def _boots(result: RunResult, style: Style) -> list[str]:
     if len(result.boots) < 2:  # noqa: PLR2004 - the only one has been told
         return []
     lines = ["", "boots"]
-    width = max(len(boot.name) for boot in result.boots)
-    for boot in result.boots:
+    names = [f"{boot.round} {boot.name}" if boot.round else boot.name for boot in result.boots]
+    width = max(map(len, names))
+    for name, boot in zip(names, result.boots, strict=True):
         passed = boot.outcome is Outcome.PASS
         word = style(f"{boot.outcome.value:12}", "dim" if passed else "bad")
         more = f" + {', '.join(boot.flows[1:])}" if boot.flows[1:] else ""
-        lines.append(f"  {boot.name:{width}}  {word}{boot.seconds:6.2f} s  {boot.variant}{more}")
+        lines.append(f"  {name:{width}}  {word}{boot.seconds:6.2f} s  {boot.variant}{more}")
     return lines
 
 

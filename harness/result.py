@@ -3,7 +3,7 @@
 import msgspec
 
 from harness.errors import Outcome
-from harness.job import EndReason
+from harness.job import EndReason, Interval, Seconds, Way
 
 SCHEMA = "harness.run/1"
 
@@ -107,9 +107,13 @@ class BootResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BootSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the run's boots: what it was for and what came of it. `files` are its own."""
+    """One of the run's boots: what it was for and what came of it. `files` are its own.
+
+    Of a repetition only the boots of the rounds that are kept are here.
+    """
 
     name: str
+    round: int | None = None
     flows: list[str]
     cmdline: str
     variant: str
@@ -138,6 +142,30 @@ class AllowanceResult(msgspec.Struct, frozen=True, kw_only=True):
     expired: bool
     file: str
     splats: int
+
+
+class RepeatResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of many rounds, a round being all of the job's boots once.
+
+    Rounds with a host error count in `host_errors` and `done` alone: neither in the interval nor
+    in the seconds.
+    """
+
+    asked: int | None
+    """null: as many as it takes."""
+    until_fail: bool
+    done: int
+    passed: int
+    host_errors: int
+    boots: int
+    ways: list[Way]
+    pass_rate: Interval | None
+    seconds: Seconds | None
+    decided_by: int
+    """The round that `verdict`, `boot`, `expectations`, `observations` and `splats` are of."""
+    stopped: str
+    """Why it ended before all rounds that could have been; empty if it did not."""
+    interrupted: bool
 
 
 class HostResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +197,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """The boot that the verdict is about: the first that is no pass, or the first."""
     boots: list[BootSummary] = []
     not_booted: list[NotBootedResult] = []
+    repeat: RepeatResult | None = None
     allowances: list[AllowanceResult] = []
     host: HostResult
     repro: str

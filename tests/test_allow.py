@@ -229,31 +229,28 @@ def test_no_splat_excuses_what_is_missing(harness: Harness, project: Path) -> No
     assert (done.returncode, done.stdout[:5]) == (1, "hang:")
 
 
-@pytest.mark.parametrize(
-    ("words", "row", "code", "outcome"),
-    [
-        # It is what came, and it has expired.
-        (WARNS, _row(days=-1), 1, "warn"),
-        # Nothing came, and it has expired all the same.
-        ("", _row(days=-1), 1, "fail"),
-        ("", _row(), 0, "pass"),
-        # It is about another kernel.
-        ("", _row(days=-1, more='kernel = "<6.99"'), 0, "pass"),
-        ("", _row(days=-1, more='arch = ["arm64"]'), 0, "pass"),
-        (WARNS, _row(more='kernel = "<6.99"'), 1, "warn"),
-        (WARNS, _row(more='kernel = ">=6.99"'), 0, "pass"),
-    ],
+COMES: tuple[tuple[str, str, int, str], ...] = (
+    # It is what came, and it has expired.
+    (WARNS, _row(days=-1), 1, "warn"),
+    # Nothing came, and it has expired all the same.
+    ("", _row(days=-1), 1, "fail"),
+    ("", _row(), 0, "pass"),
+    # It is about another kernel.
+    ("", _row(days=-1, more='kernel = "<6.99"'), 0, "pass"),
+    ("", _row(days=-1, more='arch = ["arm64"]'), 0, "pass"),
+    (WARNS, _row(more='kernel = "<6.99"'), 1, "warn"),
+    (WARNS, _row(more='kernel = ">=6.99"'), 0, "pass"),
 )
-def test_what_comes_of_it(
-    harness: Harness, project: Path, words: str, row: str, code: int, outcome: str
-) -> None:
-    (project / "allow.toml").write_text(row)
-    done = _boot(harness, project, "--cmdline", words)
-    assert (done.returncode, done.stdout.partition(":")[0]) == (code, outcome), done.stdout
-    result = _result(harness, project)
-    is_held = not any(text in row for text in ('"<6.99"', "arm64"))
-    assert len(result["allowances"]) == is_held
-    assert ("renew or remove it" in done.stdout) == (is_held and code == 1)
+
+
+def test_what_comes_of_it(harness: Harness, project: Path) -> None:
+    for words, row, code, outcome in COMES:
+        (project / "allow.toml").write_text(row)
+        done = _boot(harness, project, "--cmdline", words)
+        assert (done.returncode, done.stdout.partition(":")[0]) == (code, outcome), row
+        is_held = not any(text in row for text in ('"<6.99"', "arm64"))
+        assert len(_result(harness, project)["allowances"]) == is_held
+        assert ("renew or remove it" in done.stdout) == (is_held and code == 1)
 
 
 def test_one_that_nothing_needed_is_reported(harness: Harness, project: Path) -> None:
@@ -262,6 +259,14 @@ def test_one_that_nothing_needed_is_reported(harness: Harness, project: Path) ->
     assert done.returncode == 0
     assert "WARNING in elsewhere  unused, until " in done.stdout
     assert [row["splats"] for row in _result(harness, project)["allowances"]] == [1, 0]
+
+
+def test_of_many_rounds_all_splats_count(harness: Harness, project: Path) -> None:
+    (project / "allow.toml").write_text(_row() + _row("WARNING in elsewhere", days=-1))
+    done = _boot(harness, project, "--cmdline", WARNS, "--repeat", "5")
+    assert (done.returncode, done.stdout[:5]) == (1, "fail:")
+    assert "otherwise: pass: pass 5/5" in done.stdout
+    assert [row["splats"] for row in _result(harness, project)["allowances"]] == [5, 0]
 
 
 def test_settings_and_scenarios_have_their_own(harness: Harness, project: Path) -> None:
