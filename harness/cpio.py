@@ -5,6 +5,7 @@ numbers in order. Device nodes are only numbers here, so nothing needs root.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ _MAGIC = b"070701"
 _MAGICS = (_MAGIC, b"070702")
 _HEADER_SIZE = 110
 _FIELDS = 13
+_HEX = re.compile(rb"[0-9A-Fa-f]{%d}" % (8 * _FIELDS))
 _TRAILER = "TRAILER!!!"
 # The kernel skips a member whose name, with its NUL, is longer (init/initramfs.c, PATH_MAX).
 _NAME_MAX = 4096
@@ -192,10 +194,10 @@ def _read_member(data: bytes, at: int, where: Path | str) -> tuple[Member, int]:
             f"{where}: no newc member at byte {at}, but {header[:6]!r}",
             hint="a compressed archive has to be unpacked first" if at == 0 else None,
         )
-    try:
-        fields = [int(header[6 + 8 * i : 14 + 8 * i], 16) for i in range(_FIELDS)]
-    except ValueError as error:
-        raise UsageError(f"{where}: the header at byte {at} is damaged") from error
+    # No sign, space or underscore: int() reads them, and a negative size would lead back.
+    if not _HEX.fullmatch(header, 6):
+        raise UsageError(f"{where}: the header at byte {at} is damaged")
+    fields = [int(header[6 + 8 * i : 14 + 8 * i], 16) for i in range(_FIELDS)]
     mode, size, name_size = fields[1], fields[6], fields[11]
     name_at = at + _HEADER_SIZE
     data_at = name_at + name_size + len(_padding(_HEADER_SIZE + name_size))
