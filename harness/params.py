@@ -16,7 +16,8 @@ def words(cmdline: str) -> tuple[str, ...]:
 def parameters(cmdline: str) -> tuple[str, ...]:
     """Return the words that are the kernel's: what follows `--` is init's, not looked at."""
     found = words(cmdline)
-    return found[: found.index("--")] if "--" in found else found
+    ends = [at for at, word in enumerate(found) if _unquoted(word) == "--"]
+    return found[: ends[0]] if ends else found
 
 
 def normal(word: str) -> str:
@@ -27,4 +28,11 @@ def normal(word: str) -> str:
 
 def name_of(word: str) -> str:
     """Return a parameter's name as it is written, without value and quotes."""
-    return word.strip('"').partition("=")[0]
+    text = _unquoted(word)
+    # A parameter that begins with `=` has a name that does.
+    return text[:1] + text[1:].partition("=")[0]
+
+
+def _unquoted(word: str) -> str:
+    """Return a word without the quotes around all of it; the last may be missing."""
+    return word[1:].removesuffix('"') if word.startswith('"') else word
