@@ -79,7 +79,8 @@ def parse(text: str, origin: str) -> list[Assignment]:
         UsageError: a line is neither an assignment, a comment nor empty.
     """
     found: list[Assignment] = []
-    for number, raw in enumerate(text.splitlines(), 1):
+    # No splitlines(): a string's value may hold what that takes for an end.
+    for number, raw in enumerate(text.split("\n"), 1):
         line = _SOFT.sub("", raw.strip())
         is_soft = line != raw.strip()
         match = _ASSIGNMENT.fullmatch(line) or _NOT_SET.fullmatch(line)
