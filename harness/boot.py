@@ -29,8 +29,8 @@ from harness.store import Store
 
 __all__ = ["boot", "compose", "default_deadline", "kernel_cmdline", "repro_script"]
 
-# A guest says 20 to 60 KB.
-CONSOLE_MAX = 64 << 20
+# A guest says 20 to 60 KB. One that says more than this is ended, and judged by what is kept.
+CONSOLE_MAX = 32 << 20
 # After a panic the kernel prints without a pause until it is done. If it then neither reboots
 # nor prints (panic=0), there is nothing to wait for.
 PANIC_GRACE_S = 3.0
@@ -132,7 +132,8 @@ def boot(
     accel = accel or accels.choose(arch, store)
     argv = compose(spec, with_firmware_of(arch, qemu), accel)
     log.note(f"$ {proc.quote(argv)}")
-    with Capture(on_output, run_dir / "console.log" if run_dir else None) as capture:
+    path = run_dir / "console.log" if run_dir else None
+    with Capture(on_output, path, limit=CONSOLE_MAX) as capture:
         end = _run(argv, capture, spec.deadline_s, meanwhile, stop)
         return Transcript(
             console=capture.data(),
@@ -291,7 +292,7 @@ def _reason_to_quit(capture: Capture, monitor: Monitor) -> str:
     silence_s = time.monotonic() - capture.last_s
     if capture.has_panic and silence_s >= PANIC_GRACE_S:
         return f"a panic, then nothing for {PANIC_GRACE_S:g} s"
-    if capture.size > CONSOLE_MAX:
+    if capture.is_cut:
         return f"its console had passed {CONSOLE_MAX} bytes"
     if silence_s >= _POLL_S and ending.is_stopped(monitor.events()):
         return "QEMU stopped the guest"

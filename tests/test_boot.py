@@ -11,9 +11,9 @@ import pytest
 import tiny_guest as guest
 import tiny_guest_arm64 as arm64
 
+from harness import aftermath, boot, capture, console, qmp
 from harness import arch as arches
-from harness import boot, capture, qmp
-from harness.errors import HostError
+from harness.errors import HostError, Outcome
 from harness.job import BootSpec, EndReason, Transcript
 from harness.store import Store
 
@@ -163,13 +163,25 @@ def test_nothing_is_lost_however_the_guest_leaves(run: Boot) -> None:
 
 
 def test_a_guest_that_never_stops_talking_is_cut(
-    run: Boot, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boot, "CONSOLE_MAX", 100_000)
-    transcript = run(guest.say(b"on and on\n", times=0))
+    image = guest.build(guest.say(b"on and on\n", times=0), tmp_path, store)
+    spec = guest.spec_of(image, ARCH)
+    transcript = boot.boot(spec, ARCH, store=store, accel="tcg", run_dir=tmp_path)
     assert transcript.ended is EndReason.HOST_QUIT
     assert "100000 bytes" in transcript.note
-    assert 100_000 < len(transcript.console) < 1 << 20
+    whole, said = transcript.console[:100_000], transcript.console[100_000:]
+    assert whole == b"on and on\n" * 10_000
+    assert said == b"\n(harness kept 100000 bytes of this console; there was more)\n"
+    # The run's folder has the same, and who reads it there is told the same.
+    assert (tmp_path / "console.log").read_bytes() == transcript.console
+    found = console.parse(transcript.console)
+    assert found.line_count == 10_002
+    (cause,) = aftermath.ending(found, transcript, is_proved=False)
+    assert cause.outcome is Outcome.HANG
+    assert "its console had passed 100000 bytes" in cause.reason
+    assert "there was more" in cause.evidence[-1]
 
 
 def test_output_is_passed_on_and_kept_as_it_comes(tmp_path: Path, store: Store) -> None:
@@ -191,11 +203,28 @@ def test_output_is_passed_on_and_kept_as_it_comes(tmp_path: Path, store: Store) 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_a_panic_is_seen_in_pieces_of_any_size(size: int) -> None:
     text = b"x" * 50 + b"Kernel panic - not syncing: y"
-    with capture.Capture() as console:
+    with capture.Capture(limit=1 << 20) as kept:
         for start in range(0, len(text), size):
-            console.add(text[start : start + size])
-        assert console.has_panic
-        assert console.data() == text
+            kept.add(text[start : start + size])
+        assert kept.has_panic
+        assert kept.data() == text
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_what_is_kept_ends_at_the_limit(tmp_path: Path, size: int) -> None:
+    text, log = b"abc" * 100, tmp_path / "log"
+    with capture.Capture(path=log, limit=300) as whole:
+        for start in range(0, len(text), size):
+            whole.add(text[start : start + size])
+        assert not whole.is_cut
+        assert whole.data() == log.read_bytes() == text
+    with capture.Capture(path=log, limit=200) as cut:
+        for start in range(0, len(text), size):
+            cut.add(text[start : start + size])
+        assert cut.is_cut
+        assert cut.data() == log.read_bytes()
+        assert cut.data().startswith(text[:200] + b"\n(harness kept 200 bytes of")
+        assert cut.data().count(b"\n") == 2
 
 
 # --- faults of the host ---------------------------------------------------------------------
