@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from harness import lines
 from harness.errors import Outcome
 from harness.evidence import NOWHERE, Cause, has_kernel_output, last_lines, last_words
 from harness.job import Console, EndReason, Transcript
@@ -11,17 +10,15 @@ from harness.job import Console, EndReason, Transcript
 GUEST_STATUS_OK = 33
 """QEMU's exit status when the guest's init wrote 0x10 to isa-debug-exit: (0x10 << 1) | 1."""
 
-_RESTARTING = re.compile(r"reboot: (?:Restarting system|machine restart)")
 _REASON = re.compile(r'"reason"\s*:\s*"([^"]*)"')
 
 
 def silence(console: Console) -> Iterator[Cause]:
     """The kernel printed nothing at all; firmware may have."""
     if not has_kernel_output(console):
-        count = len([text for text in console.lines if text.strip()])
-        what = f"{count} line(s), none of them the kernel's" if count else "nothing"
-        reason = f"the console shows {what}"
-        yield Cause(NOWHERE, Outcome.NO_OUTPUT, reason, last_lines(console))
+        last = last_lines(console)
+        what = f"{console.line_count} line(s), none of them the kernel's" if last else "nothing"
+        yield Cause(NOWHERE, Outcome.NO_OUTPUT, f"the console shows {what}", last)
 
 
 def ending(console: Console, transcript: Transcript, *, is_proved: bool) -> Iterator[Cause]:
@@ -69,7 +66,5 @@ def _hang(console: Console, transcript: Transcript, *, is_proved: bool) -> Cause
 
 
 def _is_announced(console: Console) -> bool:
-    start = console.records[-1].line if console.records else 0
-    log = lines.log_of(console.lines)
-    after = (piece for n in range(start + 1, len(log.lines) + 1) for piece in log.pieces(n))
-    return any(piece.is_kernel and _RESTARTING.match(piece.text) for piece in after)
+    last = console.records[-1].line if console.records else 0
+    return console.restarting > last

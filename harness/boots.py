@@ -164,7 +164,9 @@ class Crew:
 def _judge(subject: Subject, plan: BootPlan, spec: BootSpec, transcript: Transcript) -> Booted:
     from harness import console, logwatch, verdict  # noqa: PLC0415 - see _get_ready_to_judge
 
-    seen = logwatch.add(console.parse(transcript.console, spec.nonce), subject.scenario, plan)
+    words = logwatch.words(subject.scenario)
+    said = console.parse(transcript.console, spec.nonce, watch=words)
+    seen = logwatch.add(said, subject.scenario, plan)
     variant = plan.variant or subject.variant
     return Booted(
         plan=plan,

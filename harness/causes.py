@@ -41,7 +41,9 @@ _FACT = re.compile(r"(\w+)=(\S*)")
 def restarts(console: Console) -> Iterator[Cause]:
     """A second banner: the guest has started again, whatever it said of that."""
     for line in banner_lines(console)[1:2]:
-        before = next((n for n in range(line - 1, 0, -1) if console.lines[n - 1].strip()), line)
+        before = max(
+            (n for n, text in console.lines.items() if n < line and text.strip()), default=line
+        )
         yield Cause(
             line,
             Outcome.RESET,
@@ -246,6 +248,14 @@ def unproved(
         bearing = f" with this boot's nonce {nonce}" if nonce else ""
         reason = f"no record{bearing}: nothing proves that the guest's init ran"
     yield Cause(NOWHERE, outcome, reason, last_lines(console))
+
+
+def unread(console: Console) -> Iterator[Cause]:
+    """There was more than can be kept: what the rest says is not known."""
+    if console.unread_from is not None:
+        line = console.unread_from
+        reason = f"too much to read: what follows line {line} was not judged"
+        yield Cause(line, Outcome.FAIL, reason, (quote(console, line),))
 
 
 def strangers(console: Console) -> Iterator[Cause]:

@@ -5,7 +5,6 @@ Pure. Lines count from 1, as an editor shows them.
 
 from typing import NamedTuple
 
-from harness import lines
 from harness.console import decode
 from harness.errors import Outcome
 from harness.job import Console
@@ -14,8 +13,6 @@ NOWHERE = 1 << 60
 """The line of a cause that is no line's: what did not happen, or was seen from outside."""
 
 _MAX_TEXT = 200
-# Where the own lines of the kernel may hold others' words.
-_ECHOES = ("harness: ", "Kernel command line: ", "Command line: ", "Unknown kernel command line")
 
 
 class Cause(NamedTuple):
@@ -29,9 +26,7 @@ class Cause(NamedTuple):
 
 def has_kernel_output(console: Console) -> bool:
     """Whether anything on the console is the kernel's."""
-    if console.banners or console.records or console.splats:
-        return True
-    return lines.log_of(console.lines).has_stamps
+    return bool(console.has_stamps or console.banners or console.records or console.splats)
 
 
 def last_words(console: Console) -> str:
@@ -41,15 +36,14 @@ def last_words(console: Console) -> str:
         return f"it was about to: {decode(record.text)}"
     if record and record.kind != "end":
         return f"its last record: {record.kind} {short(decode(record.text))}"
-    last = next((text for text in reversed(console.lines) if text.strip()), None)
+    last = next((text for text in reversed(console.lines.values()) if text.strip()), None)
     return f'the last line: "{short(last.strip())}"' if last else "the console is empty"
 
 
 def quote(console: Console, line: int) -> str:
-    """Return a line as evidence. No such line gives its absence."""
-    if not 0 < line <= len(console.lines):
-        return "(no such line)"
-    return f"line {line}: {short(console.lines[line - 1].strip())}"
+    """Return a line as evidence. One that is not there, or is not kept, gives its absence."""
+    text = console.lines.get(line)
+    return "(no such line)" if text is None else f"line {line}: {short(text.strip())}"
 
 
 def short(text: str) -> str:
@@ -58,19 +52,8 @@ def short(text: str) -> str:
 
 
 def find(console: Console, text: str) -> int:
-    """Return the first line that contains `text`, or NOWHERE."""
-    return next((n for n, line in enumerate(console.lines, 1) if text in line), NOWHERE)
-
-
-def find_kernel(console: Console, text: str) -> int:
-    """As `find`, among the kernel's own words."""
-    log = lines.log_of(console.lines)
-    for number, line in enumerate(console.lines, 1):
-        if text in line:
-            for piece in log.pieces(number):
-                if piece.is_kernel and text in piece.text and not piece.text.startswith(_ECHOES):
-                    return number
-    return NOWHERE
+    """Return the first line that contains `text`, of those that are kept, or NOWHERE."""
+    return next((n for n, line in console.lines.items() if text in line), NOWHERE)
 
 
 def banner_lines(console: Console) -> list[int]:
@@ -78,14 +61,14 @@ def banner_lines(console: Console) -> list[int]:
     banners = set(console.banners)
     return [
         number
-        for number, text in enumerate(console.lines, 1)
+        for number, text in console.lines.items()
         if any(text.endswith(banner) for banner in banners)
     ]
 
 
 def last_lines(console: Console) -> tuple[str, ...]:
     """Return the end of the console as evidence."""
-    numbers = [n for n, text in enumerate(console.lines, 1) if text.strip()]
+    numbers = [n for n, text in console.lines.items() if text.strip()]
     return tuple(quote(console, number) for number in numbers[-3:])
 
 

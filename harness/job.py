@@ -402,7 +402,11 @@ class KtapResult(msgspec.Struct, frozen=True, kw_only=True):
 class Console(msgspec.Struct, frozen=True, kw_only=True):
     """What the console says, with nothing judged."""
 
-    lines: tuple[str, ...]
+    lines: dict[int, str]
+    """Those that a verdict may show, by number, counted from 1: what was found, and the last."""
+    line_count: int
+    has_stamps: bool
+    """Whether the kernel marks its lines; if so, some of them are here."""
     banners: tuple[str, ...]
     """`Linux version …` lines: more than one means the guest started twice."""
     cmdline: str | None
@@ -414,6 +418,12 @@ class Console(msgspec.Struct, frozen=True, kw_only=True):
     ktap: tuple[KtapResult, ...] = ()
     stray: tuple[str, ...] = ()
     """Records that do not bear this boot's nonce, or do not parse."""
+    restarting: int = 0
+    """The last line on which the kernel says that it restarts the machine, or 0."""
+    watched: dict[str, int] = {}
+    """Words that were looked for among the kernel's, and the first line that they are on."""
+    unread_from: int | None = None
+    """The line from which on nothing was read, where there was more than can be kept."""
 
 
 # --- verdict --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from harness.job import KtapResult
 
 PREFILTER = r"ok \d|not ok \d|KTAP version \d|TAP version \d|1\.\.\d"
 
+_CAN_READ = re.compile(rf"[ \t]*(?:{PREFILTER})")
 _VERSION = re.compile(r"(?P<indent>[ \t]*)K?TAP version \d")
 _PLAN = re.compile(r"(?P<indent>[ \t]*)1\.\.(?P<count>\d+)(?:\s*#.*)?\s*$")
 _RESULT = re.compile(
@@ -61,10 +62,13 @@ class _Reader:
     def result(self, depth: int, result: KtapResult) -> None:
         """A result: everything deeper was its subtests."""
         self.close(depth + 1)
-        for at, (nested, child) in enumerate(self.results):
-            if nested > depth:
-                named = msgspec.structs.replace(child, name=f"{result.name}.{child.name}")
-                self.results[at] = (depth, named)
+        # They stand last: whatever is deeper than its neighbour before is of the same parent.
+        for at in range(len(self.results) - 1, -1, -1):
+            nested, child = self.results[at]
+            if nested <= depth:
+                break
+            named = msgspec.structs.replace(child, name=f"{result.name}.{child.name}")
+            self.results[at] = (depth, named)
         self.results.append((depth, result))
         self.levels.setdefault(depth, _Level(result.line)).seen += 1
 
@@ -80,6 +84,11 @@ class _Reader:
             for number in range(level.seen + 1, planned + 1):
                 missing = KtapResult(name=f"#{number}", status="missing", line=level.line)
                 self.results.append((deeper, missing))
+
+
+def can_read(line: str) -> bool:
+    """Whether a line may be one of KTAP's."""
+    return bool(_CAN_READ.match(line))
 
 
 def read(lines: Iterable[tuple[int, str]]) -> tuple[KtapResult, ...]:

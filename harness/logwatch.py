@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.errors import Outcome
-from harness.evidence import NOWHERE, find, find_kernel
+from harness.evidence import NOWHERE, find
 from harness.job import BootPlan, Console, LogObservation, Observation, Scenario
 from harness.scenario_file import ANY
 
@@ -19,6 +19,11 @@ PANIC = "panic"
 KTAP = "ktap"
 NONE = "none"
 """The value where there is no such parameter, or no panic."""
+
+
+def words(scenario: Scenario) -> tuple[str, ...]:
+    """Return what to look for among the words of the kernel."""
+    return tuple(row.text for row in scenario.log_observations)
 
 
 def add(console: Console, scenario: Scenario, plan: BootPlan) -> Console:
@@ -37,7 +42,7 @@ def _lines(
 ) -> Iterator[Observation]:
     for row in wanted:
         if row.flow in (ANY, *plan.flows):
-            line = find_kernel(console, row.text)
+            line = console.watched.get(row.text, NOWHERE)
             value = "no" if line == NOWHERE else "yes"
             yield Observation(name=name_in(row.observe, plan), value=value, line=line)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import Outcome
 from harness.job import Splat
-from harness.lines import Log, Piece
+from harness.lines import Block, Log, Piece
 
 # A report that never ends must not swallow the log, nor make it quadratic.
 _MAX_LINES = 600
@@ -160,17 +160,39 @@ class _Report:
             self.is_in_trace = bool(frame or _IN_TRACE.match(text))
 
 
-def extract(log: Log, starts: Iterable[tuple[Piece, Start]], rules: Rules) -> tuple[Splat, ...]:
-    """Return the reports that begin at `starts`, which are in the order of the log."""
-    known = {(piece.line, piece.place): start for piece, start in starts}
-    taken: set[tuple[int, int]] = set()
-    splats: list[Splat] = []
-    for at in known:
-        if at not in taken:
-            report = _read(log, at, known, rules.ends)
-            taken.update(report.places)
-            splats.append(_splat(report, at[0], rules))
-    return tuple(splats)
+class Reports:
+    """The reports on a log that comes in blocks."""
+
+    def __init__(self, log: Log, rules: Rules) -> None:
+        self._log = log
+        self._rules = rules
+        self._known: dict[tuple[int, int], Start] = {}
+        self._taken: set[tuple[int, int]] = set()
+
+    def begin(self, piece: Piece, start: Start) -> None:
+        """Note where a report begins: in the order of the log, in the block to come."""
+        self._known[piece.row, piece.place] = start
+
+    def go_on(self, block: Block) -> Iterator[Splat]:
+        """Take in a block; yield the reports that no later one can add to."""
+        if self._known:
+            self._log.add(block)
+            yield from self._read(self._log.last - _MAX_LINES)
+
+    def finish(self) -> Iterator[Splat]:
+        """Yield what is left, as far as it got."""
+        yield from self._read(self._log.last)
+
+    def _read(self, upto: int) -> Iterator[Splat]:
+        for at in [place for place in self._known if place[0] <= upto]:
+            if at not in self._taken:
+                report = _read(self._log, at, self._known, self._rules.ends)
+                self._taken.update(report.places)
+                yield _splat(report, self._log.line(at[0]), self._rules)
+            del self._known[at]
+        first = next(iter(self._known), (self._log.last + 1, 0))
+        self._taken = {place for place in self._taken if place >= first}
+        self._log.drop(first[0])
 
 
 def _read(
@@ -180,7 +202,7 @@ def _read(
     rule = known[at].rule
     report = _Report(known[at], rule.outcome)
     for piece in _stream(log, at):
-        place = (piece.line, piece.place)
+        place = (piece.row, piece.place)
         inner = known.get(place)
         if place != at and inner:
             if inner.rule.kind not in rule.absorbs:
@@ -199,11 +221,11 @@ def _read(
 def _stream(log: Log, at: tuple[int, int]) -> Iterator[Piece]:
     """Yield the kernel's pieces from `at` on that the same thread or CPU printed."""
     caller: str | None = None
-    for line in range(at[0], min(at[0] + _MAX_LINES, len(log.lines)) + 1):
-        for piece in log.pieces(line):
-            if (line, piece.place) == at:
+    for row in range(at[0], min(at[0] + _MAX_LINES, log.last) + 1):
+        for piece in log.pieces(row):
+            if (row, piece.place) == at:
                 caller = piece.caller
-            if (line, piece.place) >= at and piece.is_kernel and piece.caller == caller:
+            if (row, piece.place) >= at and piece.is_kernel and piece.caller == caller:
                 yield piece
 
 

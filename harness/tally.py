@@ -207,7 +207,7 @@ def title_of(made: Round) -> str:
 def _without_lines(booted: Booted) -> Booted:
     # The transcript has the console too; its lines as text take several times its size.
     return msgspec.structs.replace(
-        booted, console=msgspec.structs.replace(booted.console, lines=())
+        booted, console=msgspec.structs.replace(booted.console, lines={})
     )
 
 

@@ -79,6 +79,7 @@ def judge(
             *causes.unobserved(expected),
             *causes.ktap(console, is_proof=scenario.needs_ktap),
             *causes.strangers(console),
+            *causes.unread(console),
         ]
     return _conclude(console, found, checks=expected, variant=variant)
 
@@ -167,6 +168,7 @@ def judge_log(console: Console) -> Verdict:
             else ()
         ),
         *causes.strangers(console),
+        *causes.unread(console),
     ]
     return _conclude(console, found, checks=(), variant=None)
 

@@ -1,14 +1,17 @@
 """What a serial line can do to a console, and what must not count as the guest's word."""
 
 import random
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import console_corpus
 import pytest
 from console_corpus import CorpusLog
 
-from harness import console, ktap, lines, params
+from harness import console, ktap, lines, params, verdict
+from harness.errors import Outcome
 from harness.job import Console
 
 NONCE = "7f3a9c21"
@@ -89,7 +92,54 @@ def test_random_bytes_are_no_records_and_no_error(seed: int) -> None:
     data = b"".join(chance.choice([*words, chance.randbytes(3)]) for _ in range(400))
     found = console.parse(data, NONCE)
     assert found.records == ()
-    assert all(1 <= splat.line <= len(found.lines) for splat in found.splats)
+    assert all(1 <= splat.line <= found.line_count for splat in found.splats)
+
+
+# Outcome and the first line shown of each of the ways in which a console can mislead; titles and
+# reasons are in the logs' own headers.
+MISLEADING = {
+    "garbage-between-lines": (
+        Outcome.PASS,
+        "line 26: [    0.423655] harness: 7f3a9c21 4 end count=4",
+    ),
+    "nul-ansi-crlf": (Outcome.PASS, "line 14: [    0.422924] harness: 7f3a9c21 3 end count=3"),
+    "end-record-on-the-command-line": (
+        Outcome.HANG,
+        "line 9: [    0.420731] Run /init as init process",
+    ),
+    "success-echoed-not-said": (Outcome.FAIL, "line 9: [    0.420731] Run /init as init process"),
+    "count-is-not-what-arrived": (
+        Outcome.FAIL,
+        "line 12: [    0.422924] harness: 7f3a9c21 3 end count=5",
+    ),
+    "record-lost": (
+        Outcome.FAIL,
+        "line 12: [    0.422924] harness: 7f3a9c21 4 observe pivot.umount2=0",
+    ),
+    "record-after-the-end": (
+        Outcome.FAIL,
+        "line 12: [    0.422924] harness: 7f3a9c21 3 observe pivot.late=0",
+    ),
+    "ordinary-lines-after-the-end": (
+        Outcome.PASS,
+        "line 13: [    0.423655] harness: 7f3a9c21 4 end count=4",
+    ),
+    "panic-after-success-marker": (
+        Outcome.PANIC,
+        "line 13: Kernel panic - not syncing: Fatal exception in interrupt",
+    ),
+    "second-boot-banner": (
+        Outcome.RESET,
+        "line 12: [    0.422924] harness: 7f3a9c21 3 end count=3",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISLEADING)
+def test_a_misleading_console_is_judged_by_the_line_that_tells(name: str) -> None:
+    log = next(log for log in LOGS if log.path.stem == name)
+    judged = verdict.judge_log(console.parse(log.data, log.nonce))
+    assert (judged.outcome, judged.evidence[0]) == MISLEADING[name]
 
 
 # --- lines --------------------------------------------------------------------------------------
@@ -111,7 +161,8 @@ def test_clean(data: bytes, clean: str) -> None:
 
 
 def test_lines_count_as_an_editor_counts_them() -> None:
-    assert lines.read(b"one\r\n\r\ntwo").lines == ("one", "", "two")
+    found = console.parse(b"one\r\n\r\ntwo")
+    assert (found.lines, found.line_count) == ({1: "one", 3: "two"}, 3)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +186,8 @@ def test_lines_count_as_an_editor_counts_them() -> None:
     ],
 )
 def test_pieces(line: str, pieces: list[tuple[bool, str | None, str]]) -> None:
-    log = lines.log_of([BANNER.rstrip(), line])
-    assert [(p.is_kernel, p.caller, p.text) for p in log.pieces(2)] == pieces
+    found = lines.Row(row=1, line=1, text=line).pieces(has_stamps=True)
+    assert [(p.is_kernel, p.caller, p.text) for p in found] == pieces
 
 
 def test_kernel_without_stamps_may_print_what_looks_like_one() -> None:
@@ -284,7 +335,8 @@ def test_unknown_parameters(words: str, unknown: tuple[str, ...]) -> None:
 
 def test_parameters_after_two_dashes_are_inits() -> None:
     assert params.parameters("a -- b c") == ("a",)
-    assert params.parameters('a "--" b=" -- " c') == ("a", '"--"', 'b=" -- "', "c")
+    assert params.parameters('a x"--" b=" -- " c') == ("a", 'x"--"', 'b=" -- "', "c")
+    assert params.parameters('a "--" b') == ("a",)
 
 
 def test_quoted_parameter_has_its_name_without_quotes() -> None:
@@ -370,3 +422,135 @@ def test_a_log_of_megabytes_takes_no_time_to_speak_of(data: bytes) -> None:
     # 20 to 60 MB/s here; something quadratic would take minutes.
     assert time.process_time() - started < 4
     assert found.splats[-1].title == "oops: NULL pointer dereference"
+
+
+# --- size ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 10, 65_520, 65_530, 65_536, 70_000, 200_000])
+def test_a_report_is_found_however_far_into_a_line(size: int) -> None:
+    report = f"[    0.500000] {OOPS}\n[    0.500001] Call Trace:\n[    0.500002]  foo+0x1/0x2\n"
+    found = _parse(f"{BANNER}{'x' * size}{report}\n{_record('1 begin a=b')}")
+    assert [(splat.line, splat.frames) for splat in found.splats] == [(2, ("foo",))]
+    assert [record.line for record in found.records] == [6]
+    assert found.line_count == 6
+    assert OOPS in found.lines[2]
+
+
+@pytest.mark.parametrize("text", [OOPS, "ok 1 a", "harness: n 1 begin a=b"])
+def test_what_a_long_line_says_is_no_line_of_its_own(text: str) -> None:
+    for size in (65_536, 131_072):
+        found = console.parse(b"TAP version 13\n1..1\n" + b"x" * size + text.encode())
+        assert (found.splats, found.records, found.stray) == ((), (), ())
+        assert [result.status for result in found.ktap] == ["missing"]
+
+
+def test_frames_far_below_are_of_their_report() -> None:
+    # Three blocks further down.
+    filler = "".join(f"[    0.500000] {'y' * 400}\n" for _ in range(500))
+    trace = "[    0.500001] Call Trace:\n[    0.500002]  foo+0x1/0x2\n"
+    found = _parse(f"{BANNER}[    0.500000] {OOPS}\n{filler}{trace}")
+    assert [splat.frames for splat in found.splats] == [("foo",)]
+    assert len(found.splats[0].lines) == 503
+
+
+def test_the_reading_of_the_stamps_is_chosen_by_what_comes_first() -> None:
+    # Far below, in another block.
+    filler = "x\n" * 50_000
+    late = _parse(f"{OOPS}\n{filler}[    0.500000] {OOPS}\n")
+    assert [splat.line for splat in late.splats] == [50_002]
+    assert [splat.line for splat in _parse(f"{OOPS}\n{filler}").splats] == [1]
+    quoted = _parse(f"Linux version 6.18.5 (x)\n{filler}[    0.500000] {OOPS}\n{OOPS}\n")
+    assert [splat.line for splat in quoted.splats] == [50_003]
+
+
+def test_the_last_lines_are_those_before_any_number_of_empty_ones() -> None:
+    found = _parse("one\ntwo\nthree\n \nfour\n" + " \n" * 200_000)
+    assert list(found.lines) == [2, 3, 5]
+    assert found.line_count == 200_005
+
+
+def test_words_are_looked_for_among_the_kernels_alone() -> None:
+    text = (
+        f"{BANNER}needle\n[    0.1] needle\n"
+        "[    0.500000] Kernel command line: needle\n"
+        "[    0.500000] a needle\n[    0.500000] a needle\n"
+    )
+    found = console.parse(text.encode(), watch=["needle", "none"])
+    assert (found.watched, found.lines[5]) == ({"needle": 5}, "[    0.500000] a needle")
+
+
+FLOODS = {
+    "reports": b"[    0.500000] BUG: x\n",
+    "records": b"[    0.500000] harness: n 1 observe a=1\n",
+    "results": b"ok 1 a\n",
+    "banners": b"[    0.500000] Linux version 6.18.5 (x)\n",
+}
+
+
+@pytest.mark.parametrize("line", FLOODS.values(), ids=FLOODS.keys())
+def test_what_is_too_much_to_keep_is_said(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_KEEP_MAX", 100_000)
+    whole = b"".join(
+        (
+            BANNER.encode() + line * 50,
+            _record("1 begin proto=1 flow=a").encode() + _record("2 end count=2").encode(),
+        )
+    )
+    assert console.parse(whole, NONCE).unread_from is None
+    found = console.parse(BANNER.encode() + line * 10_000 + whole, NONCE)
+    assert found.unread_from is not None
+    assert found.records == () or line == FLOODS["records"]
+    judged = verdict.judge_log(found)
+    assert judged.outcome is not Outcome.PASS
+    assert any("was not judged" in text for text in (judged.reason, *judged.evidence))
+
+
+SELF = """
+import sys
+from harness.cli import main
+sys.argv = ["harness", "parse", "-"]
+try:
+    main()
+finally:
+    print(open("/proc/self/status").read(), file=sys.stderr)
+"""
+
+
+def _ordinary() -> Iterator[bytes]:
+    yield BANNER.encode()
+    part = b"".join(BOOT_LINE % (n // 1000, n % 1000) for n in range(12_000))
+    for _ in range(200):
+        yield part
+    yield TAIL
+
+
+def _one_line() -> Iterator[bytes]:
+    yield BANNER.encode()
+    for _ in range(64):
+        yield b"." * (1 << 20)
+    yield TAIL
+
+
+def _nothing_but_reports() -> Iterator[bytes]:
+    yield BANNER.encode() + TAIL
+    for _ in range(30):
+        yield b"[    0.500000] WARNING: CPU: 0 PID: 1 at f+0x1/0x2\n" * 20_000
+
+
+@pytest.mark.parametrize("log", [_ordinary, _one_line, _nothing_but_reports])
+def test_a_log_of_any_size_takes_no_memory_to_speak_of(log: Callable[[], Iterator[bytes]]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SELF],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.stdin
+        for part in log():
+            child.stdin.write(part)
+        out, status = child.communicate()
+    assert out.startswith(b"oops: oops: NULL pointer dereference")
+    assert b"\n  line 2: " in out or log is not _one_line
+    peak_kib = int(status.partition(b"VmHWM:")[2].split()[0])
+    assert peak_kib < 150_000

@@ -347,8 +347,8 @@ def _round(
             seconds=seconds, accel="tcg", argv=(),
         ),
         console=Console(
-            lines=("x",), banners=(), cmdline=None, unknown_parameters=(), records=(),
-            observations=(), splats=(),
+            lines={1: "x"}, line_count=1, has_stamps=True, banners=(), cmdline=None,
+            unknown_parameters=(), records=(), observations=(), splats=(),
         ),
         verdict=verdict,
     )  # fmt: skip
@@ -369,7 +369,7 @@ def test_little_is_kept_however_many_rounds_there_are() -> None:
     assert sum(way.rounds for way in made.ways) == 15000
     assert {way.title for way in made.ways if way.rounds > 1} == {"", "always so", "(others)"}
     # Their text is in the transcript.
-    assert all(booted.console.lines == () for each in made.kept for booted in each.batch.done)
+    assert all(booted.console.lines == {} for each in made.kept for booted in each.batch.done)
 
 
 def test_large_consoles_are_kept_to_a_bound() -> None:

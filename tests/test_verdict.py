@@ -152,7 +152,9 @@ class Boot:
             note=self.note,
         )
         plan = BootPlan(flows=self.flows, observe=self.observe)
-        seen = logwatch.add(console.parse(data, NONCE), self.scenario, plan)
+        seen = logwatch.add(
+            console.parse(data, NONCE, watch=logwatch.words(self.scenario)), self.scenario, plan
+        )
         return verdict.judge(
             words=self.job_cmdline,
             full_cmdline=self.full_cmdline,
@@ -329,7 +331,7 @@ SILENCE: dict[str, Case] = {
     "nothing, and a good exit": (NOTHING, Outcome.NO_OUTPUT, "the console shows nothing", ""),
     "firmware alone": (
         SEABIOS.with_(ended=EndReason.DEADLINE, status=-9),
-        Outcome.NO_OUTPUT, "2 line(s), none of them the kernel's", "line 3: Booting from ROM",
+        Outcome.NO_OUTPUT, "3 line(s), none of them the kernel's", "line 3: Booting from ROM",
     ),
     "reset before the first word": (
         SEABIOS.with_(ended=EndReason.GUEST_RESET, status=0, events=(RESET,)),

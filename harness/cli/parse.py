@@ -8,6 +8,8 @@ from harness import console, verdict
 from harness.cli import options
 from harness.errors import EXIT_CODES, Outcome
 
+_PORTION = 1 << 20
+
 
 @click.command("parse")
 @click.argument("log", type=click.File("rb"), metavar="LOG|-")
@@ -19,7 +21,8 @@ def command(*, log: BinaryIO) -> int:
       harness parse ~/.local/state/harness/runs/latest/console.log
       dmesg | harness parse -
     """
-    found = verdict.judge_log(console.parse(log.read()))
+    portions = iter(lambda: log.read(_PORTION), b"")
+    found = verdict.judge_log(console.parse(portions))
     word = options.style(found.outcome.value, "good" if found.outcome is Outcome.PASS else "bad")
     click.echo(f"{word}: {found.reason}")
     for line in found.evidence:
