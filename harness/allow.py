@@ -20,7 +20,7 @@ from harness.job import Allowance, Scenario, Splat
 from harness.scenario_file import nearest
 
 if TYPE_CHECKING:
-    from harness.splats import Rule
+    from harness.splat_rules import Rule
 
 FILE_NAME = "allow.toml"
 
@@ -167,9 +167,9 @@ def _check_title(title: str, where: str) -> None:
 
 def _rules() -> Sequence["Rule"]:
     # A job without known splats needs no rule before its guest runs.
-    from harness import splats  # noqa: PLC0415
+    from harness import splat_rules  # noqa: PLC0415
 
-    return splats.load_rules().rules
+    return splat_rules.load().rules
 
 
 def _made_up_titles() -> Iterator[str]:

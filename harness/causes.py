@@ -26,10 +26,12 @@ from harness.job import (
     Check,
     Console,
     Kernel,
+    Place,
     Splat,
 )
 
 _MAX_REPORT_LINES = 8
+_MAX_PLACES = 3
 # Before v6.19 printk cuts the line at its longest record, 1024 bytes; less is no cut of its own.
 _MAX_ECHO = 990
 _FACT = re.compile(r"(\w+)=(\S*)")
@@ -132,8 +134,23 @@ def _report(splat: Splat) -> tuple[str, ...]:
     shown = [short(text.strip()) for text in splat.lines if text.strip()][:_MAX_REPORT_LINES]
     rest = tuple(f"  {text}" for text in shown[1:])
     frames = (f"  call trace: {' < '.join(splat.frames[:6])}",) if splat.frames else ()
+    places = tuple(f"  at {_place(place)}" for place in _near_fault(splat))
     cut = () if splat.is_complete else ("  (the report is cut short)",)
-    return (f"line {splat.line}: {shown[0]}", *rest, *frames, *cut)
+    return (f"line {splat.line}: {shown[0]}", *rest, *frames, *places, *cut)
+
+
+def _near_fault(splat: Splat) -> tuple[Place, ...]:
+    """Return the places from the function that the title names on."""
+    func = splat.title.rpartition(" in ")[2]
+    named = [n for n, place in enumerate(splat.places) if place.call.startswith(func)]
+    first = named[0] if named else 0
+    return splat.places[first : first + _MAX_PLACES]
+
+
+def _place(place: Place) -> str:
+    """Return `func+0x10/0x20: inlined file:line in func file:line`."""
+    chain = " in ".join(f"{line.function} {line.file}:{line.line}" for line in place.at)
+    return f"{place.call}: {chain}"
 
 
 # --- what the guest said -----------------------------------------------------------------------

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
-from harness import ktap, lines, params, splats
+from harness import ktap, lines, params, splat_rules, splats
 from harness.job import Console, Observation, Record, Splat
 from harness.lines import Block, Piece, Row
 
@@ -47,7 +47,7 @@ def parse(
     data: bytes | Iterable[bytes],
     nonce: str | None = None,
     *,
-    rules: splats.Rules | None = None,
+    rules: splat_rules.Rules | None = None,
     watch: Iterable[str] = (),
 ) -> Console:
     """Read a console log, whole or cut short, in any state a serial line can leave it.
@@ -56,7 +56,7 @@ def parse(
     log of unknown origin) those count that bear the nonce of the first begin record. `rules` are
     those that ship with the tool unless given. `watch` are words to look for among the kernel's.
     """
-    reader = _Reader(rules or splats.load_rules(), watch)
+    reader = _Reader(rules or splat_rules.load(), watch)
     for block in lines.blocks([data] if isinstance(data, bytes) else data):
         reader.take(block)
     return reader.console(nonce)
@@ -84,7 +84,7 @@ class _Reader:
     two readings of what came.
     """
 
-    def __init__(self, rules: splats.Rules, watch: Iterable[str]) -> None:
+    def __init__(self, rules: splat_rules.Rules, watch: Iterable[str]) -> None:
         self._rules = rules
         self._watch = tuple(dict.fromkeys(watch))
         # A line matters by how it begins, or how what follows a stamp does. One expression for
@@ -139,7 +139,7 @@ class _Reader:
 class _Reading:
     """What the lines that matter hold, by sort, in the order of the log."""
 
-    def __init__(self, rules: splats.Rules, watch: Sequence[str], *, has_stamps: bool) -> None:
+    def __init__(self, rules: splat_rules.Rules, watch: Sequence[str], *, has_stamps: bool) -> None:
         self._rules = rules
         self._watch = watch
         self._has_stamps = has_stamps
@@ -222,7 +222,9 @@ class _Reading:
                 self._strangers.append(text)
         elif piece.is_kernel and self._take_fact(piece):
             pass
-        elif piece.is_kernel and (start := self._rules.first_match(text)):
+        elif (start := self._rules.first_match(text)) and (
+            piece.is_kernel or start.rule.is_anyones
+        ):
             self._reports.begin(piece, start)
         elif ktap.can_read(text):
             self._ktap.append((piece.line, text))

@@ -364,17 +364,35 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     line: int
 
 
+class SourceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a function's source; `file` counts from the root of the tree."""
+
+    function: str
+    file: str
+    line: int
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a call of a report is in the source: the innermost first, then what inlined it."""
+
+    call: str
+    """As the report has it: `func+0x10/0x20`."""
+    at: tuple[SourceLine, ...]
+
+
 class Splat(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel report on the console. `line` is where it starts, counted from 1."""
 
     kind: str
-    """bug, oops, panic, warn, lockup, stall, hung-task, kasan, … as splats.toml names it."""
+    """null-deref, use-after-free, warning, lockdep, … : [kinds] of splats.toml."""
     outcome: Outcome
     title: str
     frames: tuple[str, ...]
     lines: tuple[str, ...]
     line: int
     is_complete: bool
+    places: tuple[Place, ...] = ()
+    """Of the calls nearest to the fault, where the kernel's DWARF tells."""
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,13 +82,7 @@ def _publish(
         observations={o.name: o.value for b in booted for o in b.console.observations},
         expectations=[_expectation(check) for check in verdict.checks],
         unexpected=list(verdict.unexpected),
-        splats=[
-            result.SplatResult(
-                boot=b.plan.name, kind=s.kind, title=s.title, frames=list(s.frames), line=s.line
-            )
-            for b in booted
-            for s in b.console.splats
-        ],
+        splats=[result.of_splat(b.plan.name, s) for b in booted for s in b.console.splats],
         boot=_boot(deciding.transcript) if deciding else None,
         not_booted=_not_booted(pipeline) if booted else [],
         boots=_summaries(pipeline, files),

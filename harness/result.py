@@ -3,7 +3,7 @@
 import msgspec
 
 from harness.errors import Outcome
-from harness.job import EndReason, Interval, Seconds, Way
+from harness.job import EndReason, Interval, Place, Seconds, Splat, Way
 
 SCHEMA = "harness.run/1"
 
@@ -85,6 +85,8 @@ class SplatResult(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     frames: list[str]
     line: int
+    places: tuple[Place, ...] = ()
+    """Where its calls are in the source, if the kernel was built with DWARF."""
 
 
 class QmpResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +204,18 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     host: HostResult
     repro: str
     files: dict[str, str]
+
+
+def of_splat(boot: str, splat: Splat) -> SplatResult:
+    """Return what is told of a report on the console of `boot`."""
+    return SplatResult(
+        boot=boot,
+        kind=splat.kind,
+        title=splat.title,
+        frames=list(splat.frames),
+        line=splat.line,
+        places=splat.places,
+    )
 
 
 def encode(result: RunResult) -> bytes:

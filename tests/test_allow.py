@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Harness
 
-from harness import allow
+from harness import allow, splat_rules
 from harness.errors import UsageError
 from harness.job import Allowance, Splat
-from harness.splats import load_rules
 
 ROW = """\
 [[allow]]
@@ -35,14 +34,14 @@ def _chosen(
 
 
 def test_a_row_is_read_whole(tmp_path: Path) -> None:
-    more = ROW + 'kind = "warn"\narch = ["arm64", "x86_64"]\nkernel = ">=6.18, <6.20"\n'
+    more = ROW + 'kind = "warning"\narch = ["arm64", "x86_64"]\nkernel = ">=6.18, <6.20"\n'
     assert _chosen(tmp_path, more) == (
         Allowance(
             title="WARNING in known_(one|two)",
             reason="there before the series: https://example.org/1",
             expires=date(2027, 3, 1),
             file=tmp_path / "allow.toml",
-            kind="warn",
+            kind="warning",
         ),
     )
     assert _chosen(tmp_path, "") == ()
@@ -105,17 +104,17 @@ def test_architectures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("title", "kind", "is_covered"),
     [
-        ("WARNING in known_one", "warn", True),
+        ("WARNING in known_one", "warning", True),
         ("WARNING in known_one", "kasan", False),
-        ("WARNING in known_one_more", "warn", False),
-        ("a WARNING in known_one", "warn", False),
+        ("WARNING in known_one_more", "warning", False),
+        ("a WARNING in known_one", "warning", False),
     ],
 )
 def test_the_whole_title_has_to_match(
     tmp_path: Path, title: str, kind: str, *, is_covered: bool
 ) -> None:
-    (found,) = _chosen(tmp_path, ROW + 'kind = "warn"\n')
-    rule = load_rules().rules[0]
+    (found,) = _chosen(tmp_path, ROW + 'kind = "warning"\n')
+    rule = splat_rules.load().rules[0]
     splat = Splat(
         kind=kind, outcome=rule.outcome, title=title, frames=(), lines=(), line=1, is_complete=True
     )
@@ -143,7 +142,7 @@ BAD: list[tuple[str, str, str]] = [
         ROW + ROW.replace("(one", "(("),
         "[[allow]] number 2 (WARNING in known_((|two)): title is no regular expression: missing )",
     ),
-    ("no kind", ROW + 'kind = "wran"\n', "'wran' is no kind of report; did you mean 'warn'?"),
+    ("no kind", ROW + 'kind = "wraning"\n', "is no kind of report; did you mean 'warning'?"),
     ("no architecture", ROW + 'arch = ["arm46"]\n', "unknown architecture 'arm46'; did you mean"),
     ("no architectures", ROW + "arch = []\n", "arch is empty"),
     ("no range", ROW + 'kernel = "6.18"\n', "kernel = '6.18' is no range of versions"),

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 from conftest import ROOT, Harness, commit
 
-from harness import runs
+from harness import parsed, runs
 from harness.cli import VERBS
 
 Project = Path
@@ -373,6 +374,46 @@ def test_parse_judges_a_stored_log(harness: Harness, project: Project) -> None:
     done = harness("parse", "-", stdin=oops)
     assert done.returncode == 1
     assert done.stdout.startswith("oops: ")
+
+
+NULL_POINTER = b"""\
+Nov 25 07:00:02 host kernel: BUG: kernel NULL pointer dereference, address: 0000000000000008
+Nov 25 07:00:02 host kernel: Oops: 0000 [#1] SMP
+Nov 25 07:00:02 host kernel: RIP: 0010:nullfs_fill.cold+0x12/0x34
+Nov 25 07:00:02 host kernel: ---[ end trace 0000000000000000 ]---
+"""
+
+
+def test_parse_gives_a_document_of_the_published_schema(harness: Harness) -> None:
+    done = harness("parse", "--json", "-", stdin=NULL_POINTER)
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    schema = json.loads((ROOT / "docs/parse.schema.json").read_text())
+    jsonschema.validate(document, schema)
+    assert schema == json.loads(parsed.json_schema())
+    assert document["schema"] == "harness.parse/1"
+    assert document["verdict"]["outcome"] == "oops"
+    (splat,) = document["splats"]
+    assert splat["kind"] == "null-deref"
+    assert splat["title"] == "oops: NULL pointer dereference in nullfs_fill"
+    assert (splat["line"], splat["is_complete"], len(splat["text"])) == (1, True, 4)
+
+
+def test_parse_of_a_normal_boot_of_another_has_no_report_and_no_proof(harness: Harness) -> None:
+    boot = b"[    0.000000] Linux version 6.1.0 (a@b) #1 SMP\n[    1.000000] Run /init\n"
+    done = harness("parse", "--json", "-", stdin=boot)
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["splats"] == []
+    assert document["verdict"]["outcome"] == "fail"
+
+
+def test_parse_says_if_vmlinux_tells_nothing(harness: Harness, tmp_path: Path) -> None:
+    stranger = tmp_path / "vmlinux"
+    stranger.write_bytes(b"no ELF file")
+    done = harness("parse", "--vmlinux", stranger, "-", stdin=NULL_POINTER)
+    assert done.returncode == 1
+    assert "no DWARF" in done.stderr
 
 
 def test_doctor_says_what_is_here_and_what_is_not(harness: Harness, tmp_path: Path) -> None:

@@ -31,11 +31,13 @@ ORDER = (
     *("cpio", "initramfs", "programs", "initrd", "disk", "compress", "accel"),
     *("image", "unpack", "needs", "foreign"),
     *("params", "cmdline", "ending", "capture", "qmp", "boot"),
-    *("lines", "ktap", "splats", "console", "scenario_file", "scenario", "allow"),
+    *("lines", "ktap", "patterns", "frames", "splat_rules", "splats", "console"),
+    *("prefixes", "symbols"),
+    *("scenario_file", "scenario", "allow"),
     *("kselftest", "kselftest_build", "selection"),
     *("evidence", "logwatch", "causes", "aftermath", "verdict"),
     *("stages", "boots", "tally", "repeat", "outfit", "pipeline"),
-    *("result", "runs", "report", "claims", "command", "rounds", "record"),
+    *("result", "parsed", "runs", "report", "claims", "command", "rounds", "record"),
     *("observations", "observe", "diff", "sides", "tables"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
@@ -53,7 +55,11 @@ ALONE = {
 }
 
 PURE = (
+    "patterns",
+    "frames",
+    "splats",
     "console",
+    "prefixes",
     "scenario",
     "selection",
     "logwatch",
@@ -199,6 +205,17 @@ def test_documents_show_the_exit_codes(name: str) -> None:
 def test_verdicts_document_names_every_outcome() -> None:
     text = (ROOT / "docs/verdicts.md").read_text()
     assert [outcome for outcome in Outcome if f"`{outcome.value}`" not in text] == []
+
+
+def test_reports_document_has_the_kinds_of_the_rules() -> None:
+    kinds = tomllib.loads((ROOT / "harness/data/splats.toml").read_text())["kinds"]
+    rows = [
+        f"| `{kind}` | {outcome} | {meaning} |"
+        for kind, (outcome, meaning) in kinds.items()
+        if outcome != Outcome.PASS
+    ]
+    table = re.findall(r"^\| `.*$", (ROOT / "docs/reports.md").read_text(), re.MULTILINE)
+    assert table == rows
 
 
 def test_the_published_schema_is_that_of_the_structs() -> None:
