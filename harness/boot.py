@@ -1,7 +1,7 @@
 """Takes a kernel, an initramfs and a command line; gives the transcript of one boot in QEMU.
 
-The only module that imports virtme-ng (QEMU's options by architecture) and pexpect (QEMU's
-process group and the guest's console). It judges nothing.
+The only module that imports pexpect (QEMU's process group and the guest's console). It judges
+nothing.
 """
 
 import os
@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import pexpect
-import virtme.architectures
 
 from harness import accel as accels
 from harness import ending, log, proc
@@ -24,10 +23,18 @@ from harness.capture import Capture
 from harness.cmdline import kernel_cmdline, repro_script
 from harness.errors import HostError
 from harness.job import BootSpec, EndReason, QmpEvent, Transcript
+from harness.machine import compose, with_firmware_of
 from harness.qmp import Monitor
 from harness.store import Store
 
-__all__ = ["boot", "compose", "default_deadline", "kernel_cmdline", "repro_script"]
+__all__ = [
+    "boot",
+    "compose",
+    "default_deadline",
+    "kernel_cmdline",
+    "repro_script",
+    "with_firmware_of",
+]
 
 # A guest says 20 to 60 KB. One that says more than this is ended, and judged by what is kept.
 CONSOLE_MAX = 32 << 20
@@ -44,66 +51,6 @@ _POLL_S = 0.5
 def default_deadline(accel: str) -> float:
     """Return the seconds a boot may take: many times the 0.5 to 2.4 s it takes under TCG."""
     return 30.0 if accel == accels.KVM else 60.0
-
-
-def compose(spec: BootSpec, arch: Arch, accel: str) -> list[str]:
-    """Return QEMU's command line: a guest that sees nothing of this machine.
-
-    The console is QEMU's own stdin and stdout.
-    """
-    known = virtme.architectures.get(arch.virtme)
-    return [
-        arch.qemu,
-        # Nothing but what is named here: no network, no disk, none of the user's settings.
-        "-nodefaults",
-        "-no-user-config",
-
-        *_machine(arch, accel),
-        "-accel", accel,
-        # One, unless the boot asks: a second slows a tiny kernel down under TCG, and reorders
-        # its console.
-        "-smp", str(spec.cpus),
-        "-m", f"{spec.memory_mib}M",
-        *(["-bios", arch.bios] if arch.bios else []),
-
-        *known.qemu_nodisplay_args(),
-        "-chardev", "stdio,id=console",
-        *known.qemu_serial_console_args(),
-        *(["-device", arch.exit_device] if arch.exit_device else []),
-
-        # A reset, be it asked for or a triple fault, ends QEMU, and QMP says it was one.
-        "-no-reboot",
-        "-kernel", os.fspath(spec.kernel.image),
-        *(["-initrd", os.fspath(spec.initramfs.path)] if spec.initramfs else []),
-        *(_disk(spec.disk, spec.disk_device) if spec.disk else []),
-        "-append", spec.cmdline,
-    ]  # fmt: skip
-
-
-def _disk(image: Path, device: str) -> list[str]:
-    # What the guest writes is gone with it: the image is the cache's. QEMU wants commas twice.
-    file = os.fspath(image).replace(",", ",,")
-    drive = f"if=none,id=disk,format=raw,snapshot=on,file={file}"
-    return ["-drive", drive, "-device", device]
-
-
-def _machine(arch: Arch, accel: str) -> list[str]:
-    """Return virtme-ng's machine and CPU with the row's choice in place of its own."""
-    is_kvm = accel == accels.KVM
-    own = {
-        "-machine": arch.machine_kvm if is_kvm else arch.machine_tcg,
-        "-cpu": arch.cpu_kvm if is_kvm else arch.cpu_tcg,
-    }
-    known = virtme.architectures.get(arch.virtme)
-    words = known.qemuargs(arch.is_native, is_kvm, use_gpu=False)
-    # Its watchdog is left out: one more PCI device to scan, and a guest that hangs is found by
-    # the deadline.
-    kept = [
-        (option, value)
-        for option, value in zip(words[::2], words[1::2], strict=True)
-        if option not in {*own, "-M"} and not value.startswith("i6300esb")
-    ]
-    return [word for pair in (*own.items(), *kept) for word in pair]
 
 
 def boot(
@@ -149,13 +96,6 @@ def boot(
             note=end.cut.note,
             cpu_state=end.cut.cpu_state,
         )
-
-
-def with_firmware_of(arch: Arch, qemu: str) -> Arch:
-    """Return `arch` with its firmware if this QEMU brings it, else with the machine's own."""
-    # QEMU finds it by name; whether it is there is seen only relative to the binary.
-    folder = Path(qemu).resolve().parent.parent / "share" / "qemu"
-    return arch if (folder / arch.bios).is_file() else msgspec.structs.replace(arch, bios="")
 
 
 class _Cut(msgspec.Struct, frozen=True, kw_only=True):

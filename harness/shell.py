@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from harness import boot, log, proc, selection
+from harness import log, machine, proc, selection
 from harness.errors import UsageError
 from harness.job import Kernel
 from harness.pipeline import Pipeline
@@ -40,7 +40,7 @@ def argv_of(pipeline: Pipeline, *, on_host_root: bool) -> list[str]:
     if on_host_root:
         return _virtme(pipeline)
     plan = selection.boots(pipeline.scenario, pipeline.flows)[0]
-    argv = boot.compose(pipeline.spec_of(plan, pipeline.nonce), pipeline.arch, pipeline.accel)
+    argv = machine.compose(pipeline.spec_of(plan, pipeline.nonce), pipeline.arch, pipeline.accel)
     # A person's Ctrl-C is for the guest; Ctrl-A X ends QEMU all the same.
     argv[argv.index("stdio,id=console")] = "stdio,id=console,mux=on,signal=off"
     return [*argv, "-mon", "chardev=console,mode=readline"]

@@ -30,7 +30,7 @@ ORDER = (
     *("lane", "buildlog", "kconfig_language", "kconfig_why", "kconfig", "build", "packages"),
     *("cpio", "initramfs", "programs", "initrd", "disk", "compress", "accel"),
     *("image", "unpack", "needs", "foreign"),
-    *("params", "cmdline", "ending", "capture", "qmp", "boot"),
+    *("params", "cmdline", "machine", "ending", "capture", "qmp", "boot"),
     *("lines", "ktap", "patterns", "frames", "splat_rules", "splats", "console"),
     *("prefixes", "symbols"),
     *("scenario_file", "scenario", "allow"),
@@ -49,7 +49,7 @@ ORDER = (
 ALONE = {
     "subprocess": {"proc"},
     "pexpect": {"boot"},
-    "virtme": {"boot"},
+    "virtme": {"machine"},
     "jinja2": {"kconfig"},
     "click": {"cli"},
 }
