@@ -20,7 +20,7 @@ def line(
 
 def test_the_whole_line() -> None:
     assert line("nullfs_rootfs") == (
-        "console=ttyS0 panic=-1 printk.devkmsg=on reboot=t rootfstype=tmpfs "
+        "console=ttyS0 panic=-1 printk.devkmsg=on reboot=t no_timer_check rootfstype=tmpfs "
         "harness.nonce=n0 harness.flow=pivot,keep nullfs_rootfs"
     )
 
