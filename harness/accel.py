@@ -43,16 +43,10 @@ def choose(arch: Arch, store: Store) -> str:
         log.note(f"no KVM: {obstacle}")
         return TCG
     qemu = proc.which(arch.qemu)
-    inputs = {
-        "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        "qemu": _identity_of(qemu),
-        "cpu": _cpu_model(),
-        "probe": _probe_digest(arch),
-    }
     try:
         entry = store.get_or_make(
             "accel",
-            inputs,
+            machine_facts(arch, qemu),
             lambda folder: _write_answer(folder, prove(arch, qemu, probe_guest(arch, store))),
         )
     except _UnprovedError as error:
@@ -63,6 +57,16 @@ def choose(arch: Arch, store: Store) -> str:
     if problem:
         log.note(f"no KVM: {problem}")
     return TCG if problem else KVM
+
+
+def machine_facts(arch: Arch, qemu: str) -> dict[str, str]:
+    """Return what an answer of the probe guest holds for: this start of this machine, this QEMU."""
+    return {
+        "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "qemu": _identity_of(qemu),
+        "cpu": _cpu_model(),
+        "probe": _probe_digest(arch),
+    }
 
 
 class _UnprovedError(HarnessError):

@@ -26,15 +26,9 @@ from harness.job import BootSpec, EndReason, QmpEvent, Transcript
 from harness.machine import compose, with_firmware_of
 from harness.qmp import Monitor
 from harness.store import Store
+from harness.watch import Limit, Overdue, Watch
 
-__all__ = [
-    "boot",
-    "compose",
-    "default_deadline",
-    "kernel_cmdline",
-    "repro_script",
-    "with_firmware_of",
-]
+__all__ = ["boot", "compose", "kernel_cmdline", "repro_script", "with_firmware_of"]
 
 # A guest says 20 to 60 KB. One that says more than this is ended, and judged by what is kept.
 CONSOLE_MAX = 32 << 20
@@ -44,13 +38,8 @@ PANIC_GRACE_S = 3.0
 # QEMU writes the console byte by byte. Resting between reads makes 40 of 350 of them for 7 KB,
 # and 3 ms of CPU out of 8, for at most this much more at the end.
 _REST_S = 0.002
-# How often a silent guest is looked after.
-_POLL_S = 0.5
-
-
-def default_deadline(accel: str) -> float:
-    """Return the seconds a boot may take: many times the 0.5 to 2.4 s it takes under TCG."""
-    return 30.0 if accel == accels.KVM else 60.0
+# For how long to wait for the last words of a QEMU that was killed.
+_DRAIN_S = 0.5
 
 
 def boot(
@@ -64,7 +53,7 @@ def boot(
     meanwhile: Callable[[], None] | None = None,
     stop: Event | None = None,
 ) -> Transcript:
-    """Boot once, to the guest's end or the deadline; nothing is left running or lying about.
+    """Boot once, to the guest's end or its deadline; nothing is left running or lying about.
 
     `accel` is chosen if not given. `on_output` gets the console as it comes; `run_dir`, if
     given, holds it as console.log. `meanwhile` is called once, when the guest is on its way: a
@@ -81,7 +70,7 @@ def boot(
     log.note(f"$ {proc.quote(argv)}")
     path = run_dir / "console.log" if run_dir else None
     with Capture(on_output, path, limit=CONSOLE_MAX) as capture:
-        end = _run(argv, capture, spec.deadline_s, meanwhile, stop)
+        end = _run(argv, capture, spec, meanwhile, stop)
         return Transcript(
             console=capture.data(),
             ended=ending.why(
@@ -94,6 +83,7 @@ def boot(
             argv=tuple(argv),
             qemu_stderr=end.stderr,
             note=end.cut.note,
+            pause_s=end.pause_s,
             cpu_state=end.cut.cpu_state,
         )
 
@@ -112,6 +102,7 @@ class _End(msgspec.Struct, frozen=True, kw_only=True):
     cut: _Cut
     status: int
     seconds: float
+    pause_s: float
     stderr: str
     events: tuple[QmpEvent, ...]
 
@@ -139,6 +130,13 @@ class _Qemu(pexpect.spawn):  # type: ignore[misc]  # pexpect has no types
     def _spawnpty(self, args: list[str], **options: Any) -> Any:
         return super()._spawnpty(args, pass_fds=self._fds, **options)
 
+    def listen(self, limit_s: float) -> bytes:
+        """Return what the guest says within the time; nothing if it is silent or gone."""
+        try:
+            return bytes(self.read_nonblocking(1 << 16, timeout=limit_s))
+        except (pexpect.EOF, pexpect.TIMEOUT):
+            return b""
+
     def end(self) -> None:
         """Kill it with all it may have started; no error if it has gone."""
         if self.isalive():
@@ -149,7 +147,7 @@ class _Qemu(pexpect.spawn):  # type: ignore[misc]  # pexpect has no types
 def _run(
     argv: list[str],
     capture: Capture,
-    deadline_s: float,
+    spec: BootSpec,
     meanwhile: Callable[[], None] | None,
     stop: Event | None,
 ) -> _End:
@@ -159,20 +157,24 @@ def _run(
     qemu = None
     try:
         qemu = _spawn([*argv, *monitor.argv], monitor.fd, stderr_fd)
+        watch = Watch(qemu.pid, spec.deadline_s)
         # Not before: a process with threads had better not fork.
         monitor.start()
         if meanwhile:
             meanwhile()
-        cut = _follow(qemu, capture, monitor, deadline_s, stop)
+        cut = _follow(qemu, capture, monitor, watch, stop)
+        seconds = time.monotonic() - started
+        if isinstance(cut, Overdue):
+            cut = _give_up(monitor, cut)
         qemu.end()
         if cut.reason:
             _drain(qemu, capture)
-        seconds = time.monotonic() - started
         monitor.close()
         return _End(
             cut=cut,
             status=-qemu.signalstatus if qemu.signalstatus else qemu.exitstatus,
             seconds=seconds,
+            pause_s=watch.pause_s,
             stderr=os.pread(stderr_fd, 1 << 16, 0).decode(errors="replace"),
             events=monitor.events(),
         )
@@ -195,45 +197,46 @@ def _spawn(argv: list[str], keep_fd: int, stderr_fd: int) -> _Qemu:
 
 
 def _follow(
-    qemu: _Qemu, capture: Capture, monitor: Monitor, deadline_s: float, stop: Event | None
-) -> _Cut:
+    qemu: _Qemu, capture: Capture, monitor: Monitor, watch: Watch, stop: Event | None
+) -> _Cut | Overdue:
     """Read the console until QEMU ends, or there is a reason to end it."""
-    deadline = time.monotonic() + deadline_s
     while True:
-        left = deadline - time.monotonic()
         try:
-            capture.add(qemu.read_nonblocking(1 << 16, timeout=max(0.0, min(left, _POLL_S))))
+            data = qemu.read_nonblocking(1 << 16, timeout=watch.look_s)
+            capture.add(data)
+            watch.heard(data)
             time.sleep(_REST_S)
         except pexpect.EOF:
             return _Cut()
         except pexpect.TIMEOUT:
             pass
-        if left <= 0:
-            return _Cut(
-                reason=EndReason.DEADLINE,
-                note=f"it had not ended after {deadline_s:g} s",
-                cpu_state=monitor.registers(),
-            )
-        note = "it was interrupted" if stop and stop.is_set() else _reason_to_quit(capture, monitor)
+        overdue = watch.look()
+        note = "it was interrupted" if stop and stop.is_set() else ""
+        note = note or _reason_to_quit(capture, monitor, watch)
         if note:
             return _Cut(reason=EndReason.HOST_QUIT, note=note)
+        if overdue:
+            return overdue
+
+
+def _give_up(monitor: Monitor, overdue: Overdue) -> _Cut:
+    if overdue.limit is Limit.STARVED:
+        return _Cut(reason=EndReason.STARVED, note=overdue.note)
+    registers = monitor.registers()
+    return _Cut(reason=EndReason.DEADLINE, note=overdue.note, cpu_state=registers)
 
 
 def _drain(qemu: _Qemu, capture: Capture) -> None:
     """Take in what a QEMU that was killed had said by then."""
-    while True:
-        try:
-            capture.add(qemu.read_nonblocking(1 << 16, timeout=_POLL_S))
-        except (pexpect.EOF, pexpect.TIMEOUT):
-            return
+    while data := qemu.listen(_DRAIN_S):
+        capture.add(data)
 
 
-def _reason_to_quit(capture: Capture, monitor: Monitor) -> str:
-    silence_s = time.monotonic() - capture.last_s
-    if capture.has_panic and silence_s >= PANIC_GRACE_S:
+def _reason_to_quit(capture: Capture, monitor: Monitor, watch: Watch) -> str:
+    if capture.has_panic and watch.silence_s >= PANIC_GRACE_S:
         return f"a panic, then nothing for {PANIC_GRACE_S:g} s"
     if capture.is_cut:
         return f"its console had passed {CONSOLE_MAX} bytes"
-    if silence_s >= _POLL_S and ending.is_stopped(monitor.events()):
+    if watch.silence_s > 0 and ending.is_stopped(monitor.events()):
         return "QEMU stopped the guest"
     return ""

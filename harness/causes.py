@@ -32,6 +32,8 @@ from harness.job import (
 
 _MAX_REPORT_LINES = 8
 _MAX_PLACES = 3
+# Half of the 20 s after which the kernel's detectors of lockups and stalls report by their clock.
+_PAUSE_MIN_S = 10.0
 # Before v6.19 printk cuts the line at its longest record, 1024 bytes; less is no cut of its own.
 _MAX_ECHO = 990
 _FACT = re.compile(r"(\w+)=(\S*)")
@@ -115,19 +117,29 @@ def _too_quiet(console: Console, reason: str) -> Cause:
 
 
 def splats(
-    console: Console, allowances: Sequence[Allowance], *, is_panic_tested: bool = False
+    console: Console,
+    allowances: Sequence[Allowance],
+    *,
+    is_panic_tested: bool = False,
+    pause_s: float = 0.0,
 ) -> Iterator[Cause]:
     """Kernel reports that are not allowed, wherever they are: after the end record too.
 
-    `is_panic_tested`: a panic is an observation of this boot, for the table to judge.
+    `is_panic_tested`: a panic is an observation of this boot, for the table to judge. `pause_s`:
+    for so long on end this machine did not run the guest, whose clock went on.
     """
     for splat in console.splats:
         if is_panic_tested and splat.outcome is Outcome.PANIC:
             continue
         known = [each for each in allowances if allow.covers(each, splat)]
-        if all(each.is_expired for each in known):
-            late = tuple(f"  (known until {each.expires}: {each.reason})" for each in known)
-            yield Cause(splat.line, splat.outcome, splat.title, (*_report(splat), *late))
+        if not all(each.is_expired for each in known):
+            continue
+        outcome, title = splat.outcome, splat.title
+        if outcome is Outcome.HANG and pause_s >= _PAUSE_MIN_S:
+            outcome = Outcome.HOST_ERROR
+            title += f", but this machine did not run the guest for {pause_s:.0f} s on end"
+        late = tuple(f"  (known until {each.expires}: {each.reason})" for each in known)
+        yield Cause(splat.line, outcome, title, (*_report(splat), *late))
 
 
 def _report(splat: Splat) -> tuple[str, ...]:

@@ -296,6 +296,8 @@ class EndReason(StrEnum):
     DEADLINE = "deadline"
     HOST_QUIT = "host-quit"
     """The tool itself ended the guest, after it had seen all it needs."""
+    STARVED = "starved"
+    """This machine did not run the guest: what it would have done is not known."""
     QEMU_FAILED = "qemu-failed"
     """QEMU could not start, crashed or was killed: the host's fault."""
 
@@ -340,6 +342,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     qemu_stderr: str = ""
     note: str = ""
     """Why the tool cut the guest short; empty where it did not."""
+    pause_s: float = 0.0
+    """The longest time on end in which this machine hardly ran it."""
     cpu_state: str = ""
     """QEMU's `info registers` at the deadline: where a hung guest was."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import boot, boots, compress, disk, initramfs, initrd, needs, programs
+from harness import boots, calibrate, compress, disk, initramfs, initrd, needs, programs
 from harness.arch import Arch
 from harness.boots import Subject
 from harness.errors import UsageError
@@ -81,7 +81,8 @@ def spec(
         initramfs=_initramfs(subject, plan, plain, stages) if plan.has_initramfs else None,
         cmdline=boots.cmdline_of(subject, plan, nonce),
         nonce=nonce,
-        deadline_s=job.timeout_s or plan.timeout_s or boot.default_deadline(subject.accel),
+        deadline_s=job.timeout_s
+        or calibrate.deadline_s(subject.arch, subject.accel, store, asked_s=plan.timeout_s),
         memory_mib=max(job.memory_mib, plan.memory_mib or 0),
         disk=image,
         disk_device=found.device if found else "",

@@ -61,6 +61,8 @@ def judge(
     )
     if transcript.ended is EndReason.QEMU_FAILED:
         found = [_qemu_failed(transcript)]
+    elif transcript.ended is EndReason.STARVED:
+        found = [Cause(0, Outcome.HOST_ERROR, f"not a hang: {transcript.note}")]
     else:
         is_proof_due = not has_panicked and _needs_records(scenario, console)
         found = [
@@ -71,7 +73,12 @@ def judge(
             *causes.unknown_parameters(
                 console, "" if logwatch.UNKNOWN_PARAMETERS in tested else words
             ),
-            *causes.splats(console, allowances, is_panic_tested=has_panicked),
+            *causes.splats(
+                console,
+                allowances,
+                is_panic_tested=has_panicked,
+                pause_s=transcript.pause_s,
+            ),
             *causes.faults(console),
             *causes.protocol(console, plan.flows),
             *(causes.unproved(console, nonce=nonce) if is_proof_due else ()),

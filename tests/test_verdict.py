@@ -115,6 +115,7 @@ class Boot:
     events: tuple[tuple[str, str], ...] = field(default=(("RESUME", "{}"),))
     stderr: str = ""
     note: str = ""
+    pause_s: float = 0.0
 
     def with_(self, **changes: Any) -> "Boot":
         return replace(self, **changes)
@@ -150,6 +151,7 @@ class Boot:
             argv=("qemu-system-x86_64",),
             qemu_stderr=self.stderr,
             note=self.note,
+            pause_s=self.pause_s,
         )
         plan = BootPlan(flows=self.flows, observe=self.observe)
         seen = logwatch.add(
@@ -374,6 +376,10 @@ ENDING: dict[str, Case] = {
         HANG.with_(end=GOOD.end),
         Outcome.HANG, "the guest had done all and did not end, after 2.5 s: the last line", "end c",
     ),
+    "a machine that did not run the guest": (
+        HANG.with_(ended=EndReason.STARVED, note="in 600 s this machine gave the guest 0.1 s"),
+        Outcome.HOST_ERROR, "not a hang: in 600 s this machine gave the guest 0.1 s", "",
+    ),
     "ended by the tool": (
         HANG.with_(ended=EndReason.HOST_QUIT, note="its console had passed 64 MiB"),
         Outcome.HANG, "was ended after 2.5 s, its console had passed 64 MiB", "line 11",
@@ -532,6 +538,13 @@ SPLATS: dict[str, Case] = {
             end=None, records=(*RECORDS[:4], *_kernel(PANIC)), ended=EndReason.GUEST_RESET, status=0
         ),
         Outcome.PANIC, "panic: Attempted to kill init! exitcode=0x00000009", "line 8",
+    ),
+    "lockup on a machine that did not run the guest": (
+        HANG.with_(
+            records=(*RECORDS[:4], "!watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [init:1]"),
+            pause_s=20.4,
+        ),
+        Outcome.HOST_ERROR, "but this machine did not run the guest for 20 s on end", "line 8",
     ),
     "lockup, then the deadline": (
         HANG.with_(

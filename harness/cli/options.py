@@ -89,7 +89,7 @@ _COMPRESS = (
 )  # fmt: skip
 _LIMITS = (
     click.option("--timeout", "timeout_s", type=click.FloatRange(min=0.1), metavar="S",
-                 help="When a boot counts as hung, in seconds."),
+                 help="How long a guest may go without progress, in seconds of its own time."),
     click.option("--memory", "memory_mib", type=click.IntRange(min=16), metavar="MIB",
                  help="The guest's memory, in MiB.  [default: 256]"),
 )  # fmt: skip
