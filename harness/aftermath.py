@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from harness import hangpoint
 from harness.errors import Outcome
 from harness.evidence import NOWHERE, Cause, has_kernel_output, last_lines, last_words
-from harness.job import Console, EndReason, Transcript
+from harness.job import Console, EndReason, Hang, Transcript
 
 GUEST_STATUS_OK = 33
 """QEMU's exit status when the guest's init wrote 0x10 to isa-debug-exit: (0x10 << 1) | 1."""
@@ -13,12 +14,15 @@ GUEST_STATUS_OK = 33
 _REASON = re.compile(r'"reason"\s*:\s*"([^"]*)"')
 
 
-def silence(console: Console) -> Iterator[Cause]:
-    """The kernel printed nothing at all; firmware may have."""
+def silence(console: Console, hang: Hang | None = None) -> Iterator[Cause]:
+    """The kernel printed nothing at all; firmware may have. `hang` is where it was, if known."""
     if not has_kernel_output(console):
         last = last_lines(console)
         what = f"{console.line_count} line(s), none of them the kernel's" if last else "nothing"
-        yield Cause(NOWHERE, Outcome.NO_OUTPUT, f"the console shows {what}", last)
+        reason = f"the console shows {what}"
+        if hang:
+            reason += f": it hung {hangpoint.where(console, hang)}; {hangpoint.doing(hang)}"
+        yield Cause(NOWHERE, Outcome.NO_OUTPUT, reason, last)
 
 
 def ending(console: Console, transcript: Transcript, *, is_proved: bool) -> Iterator[Cause]:
@@ -61,7 +65,11 @@ def _hang(console: Console, transcript: Transcript, *, is_proved: bool) -> Cause
         what = f"the guest had done all and did not end, {after}"
     else:
         what = f"the guest had not ended {after}"
-    reason = f"{what}: {last_words(console)}"
+    hang = transcript.hang
+    if hang is None:
+        return Cause(NOWHERE, Outcome.HANG, f"{what}: {last_words(console)}", last_lines(console))
+    place = hangpoint.where(console, hang)
+    reason = f"{what} ({transcript.note}): {place}; {hangpoint.doing(hang)}"
     return Cause(NOWHERE, Outcome.HANG, reason, last_lines(console))
 
 

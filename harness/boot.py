@@ -17,12 +17,12 @@ import msgspec
 import pexpect
 
 from harness import accel as accels
-from harness import ending, log, proc
+from harness import ending, functions, log, postmortem, proc
 from harness.arch import Arch
 from harness.capture import Capture
 from harness.cmdline import kernel_cmdline, repro_script
 from harness.errors import HostError
-from harness.job import BootSpec, EndReason, QmpEvent, Transcript
+from harness.job import BootSpec, EndReason, Hang, QmpEvent, Transcript
 from harness.machine import compose, with_firmware_of
 from harness.qmp import Monitor
 from harness.store import Store
@@ -84,7 +84,7 @@ def boot(
             qemu_stderr=end.stderr,
             note=end.cut.note,
             pause_s=end.pause_s,
-            cpu_state=end.cut.cpu_state,
+            hang=end.cut.hang,
         )
 
 
@@ -93,7 +93,9 @@ class _Cut(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: EndReason | None = None
     note: str = ""
-    cpu_state: str = ""
+    hang: Hang | None = None
+    events: tuple[QmpEvent, ...] | None = None
+    """QEMU's, before it was asked where the guest hangs."""
 
 
 class _End(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +132,10 @@ class _Qemu(pexpect.spawn):  # type: ignore[misc]  # pexpect has no types
     def _spawnpty(self, args: list[str], **options: Any) -> Any:
         return super()._spawnpty(args, pass_fds=self._fds, **options)
 
+    def say(self, data: bytes) -> None:
+        """Type, as at the guest's terminal."""
+        os.write(self.child_fd, data)
+
     def listen(self, limit_s: float) -> bytes:
         """Return what the guest says within the time; nothing if it is silent or gone."""
         try:
@@ -165,18 +171,20 @@ def _run(
         cut = _follow(qemu, capture, monitor, watch, stop)
         seconds = time.monotonic() - started
         if isinstance(cut, Overdue):
-            cut = _give_up(monitor, cut)
+            cut = _give_up(qemu, monitor, cut, spec)
         qemu.end()
-        if cut.reason:
+        if cut.reason and not cut.hang:
             _drain(qemu, capture)
         monitor.close()
+        # What a guest did when it was asked is not how it ended.
+        sig = signal.SIGKILL if cut.hang else qemu.signalstatus
         return _End(
             cut=cut,
-            status=-qemu.signalstatus if qemu.signalstatus else qemu.exitstatus,
+            status=-sig if sig else qemu.exitstatus,
             seconds=seconds,
             pause_s=watch.pause_s,
             stderr=os.pread(stderr_fd, 1 << 16, 0).decode(errors="replace"),
-            events=monitor.events(),
+            events=monitor.events() if cut.events is None else cut.events,
         )
     finally:
         if qemu is not None:
@@ -219,11 +227,18 @@ def _follow(
             return overdue
 
 
-def _give_up(monitor: Monitor, overdue: Overdue) -> _Cut:
+def _give_up(qemu: _Qemu, monitor: Monitor, overdue: Overdue, spec: BootSpec) -> _Cut:
+    """Find out where a guest that ran into a limit is."""
     if overdue.limit is Limit.STARVED:
         return _Cut(reason=EndReason.STARVED, note=overdue.note)
-    registers = monitor.registers()
-    return _Cut(reason=EndReason.DEADLINE, note=overdue.note, cpu_state=registers)
+    events = monitor.events()
+    if not any(event.name == "RESUME" for event in events):
+        # It was never let run, and QEMU may not even listen.
+        return _Cut(reason=EndReason.DEADLINE, note=overdue.note)
+    hang = postmortem.examine(
+        monitor, qemu, overdue, lambda: functions.load(spec.kernel, spec.cmdline)
+    )
+    return _Cut(reason=EndReason.DEADLINE, note=overdue.note, hang=hang, events=events)
 
 
 def _drain(qemu: _Qemu, capture: Capture) -> None:

@@ -28,6 +28,7 @@ from harness.job import (
     Kernel,
     Place,
     Splat,
+    Transcript,
 )
 
 _MAX_REPORT_LINES = 8
@@ -119,15 +120,16 @@ def _too_quiet(console: Console, reason: str) -> Cause:
 def splats(
     console: Console,
     allowances: Sequence[Allowance],
+    transcript: Transcript | None = None,
     *,
     is_panic_tested: bool = False,
-    pause_s: float = 0.0,
 ) -> Iterator[Cause]:
     """Kernel reports that are not allowed, wherever they are: after the end record too.
 
-    `is_panic_tested`: a panic is an observation of this boot, for the table to judge. `pause_s`:
-    for so long on end this machine did not run the guest, whose clock went on.
+    `is_panic_tested`: a panic is an observation of this boot, for the table to judge. A lockup or
+    a stall after this machine had not run the guest, whose clock went on, is this machine's.
     """
+    pause_s = transcript.pause_s if transcript else 0.0
     for splat in console.splats:
         if is_panic_tested and splat.outcome is Outcome.PANIC:
             continue

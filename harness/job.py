@@ -327,6 +327,36 @@ class BootSpec(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int = 1
 
 
+class CpuPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a CPU of a hung guest was. `function` is "" where nothing tells its name."""
+
+    cpu: int
+    address: int
+    is_user: bool = False
+    function: str = ""
+    callers: tuple[str, ...] = ()
+    """The functions that its stack has return addresses into, the innermost first. Some may be
+    old ones."""
+    initcall: str = ""
+    """The initcall among them."""
+
+
+class Hang(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found when a guest was given up as hung."""
+
+    limit: str
+    """`no-progress` or `total`: the limit that it ran into."""
+    is_idle: bool
+    """It slept: all its CPUs waited for something. Else it span."""
+    cpus: tuple[CpuPoint, ...]
+    has_functions: bool = False
+    """There is a table of the kernel's functions, and no KASLR to make it useless."""
+    registers: str = ""
+    """QEMU's `info registers -a`, a few times over."""
+    answer: bytes = b""
+    """What the guest answered, on its console, to an NMI and to sysrq: not its own words."""
+
+
 class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one boot produced."""
 
@@ -344,8 +374,8 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     """Why the tool cut the guest short; empty where it did not."""
     pause_s: float = 0.0
     """The longest time on end in which this machine hardly ran it."""
-    cpu_state: str = ""
-    """QEMU's `info registers` at the deadline: where a hung guest was."""
+    hang: Hang | None = None
+    """Where it was, if it ran into its deadline. `console` ends before it was asked."""
 
 
 # --- console --------------------------------------------------------------------------------

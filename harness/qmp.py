@@ -78,20 +78,24 @@ class Monitor:
             self._ours.shutdown(socket.SHUT_RDWR)
         self.close()
 
-    def registers(self, *, timeout_s: float = 2.0) -> str:
-        """Return the CPUs' registers as text; empty if QEMU does not say within the time."""
+    def ask(self, command: str, *, timeout_s: float = 1.0, **arguments: object) -> object:
+        """Return QEMU's answer to a command; None if it gives none within the time, or refuses."""
         if self._loop is None or self._client is None:
-            return ""
+            return None
         import asyncio  # noqa: PLC0415 - the thread has it already
 
-        question = self._client.execute(
-            "human-monitor-command", {"command-line": "info registers -a"}
-        )
+        question = self._client.execute(command, arguments)
         # Whatever goes wrong, the guest is ended next: it must not be for this.
         with suppress(Exception):
-            answer = asyncio.run_coroutine_threadsafe(question, self._loop).result(timeout_s)
-            return str(answer).replace("\r\n", "\n").strip()
-        return ""
+            return asyncio.run_coroutine_threadsafe(question, self._loop).result(timeout_s)
+        return None
+
+    def tell(self, line: str, *, timeout_s: float = 1.0, **arguments: object) -> str:
+        """Return what QEMU's monitor for people answers, as text; empty if it does not."""
+        answer = self.ask(
+            "human-monitor-command", timeout_s=timeout_s, **{"command-line": line, **arguments}
+        )
+        return str(answer or "").replace("\r\n", "\n").strip()
 
     def _listen(self) -> None:
         import asyncio  # noqa: PLC0415 - while QEMU starts, see _PRELUDE

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness import __version__, allow, boot, command, proc, result, rounds, runs
+from harness import __version__, allow, boot, bootresult, command, proc, result, rounds, runs
 from harness.errors import HostError, Outcome, SubjectError
-from harness.job import Booted, Check, Transcript, Verdict
+from harness.job import Booted, Check, Verdict
 from harness.pipeline import Pipeline
 from harness.toolchain import toolchain_id
 
@@ -83,7 +83,7 @@ def _publish(
         expectations=[_expectation(check) for check in verdict.checks],
         unexpected=list(verdict.unexpected),
         splats=[result.of_splat(b.plan.name, s) for b in booted for s in b.console.splats],
-        boot=_boot(deciding.transcript) if deciding else None,
+        boot=bootresult.of(deciding) if deciding else None,
         not_booted=_not_booted(pipeline) if booted else [],
         boots=_summaries(pipeline, files),
         repeat=rounds.told(pipeline),
@@ -127,15 +127,16 @@ class _Files:
             script_names[str(source)] = name
 
         keep("console", "console.log", transcript.console)
-        keep("qmp", "qmp.jsonl", _qmp_lines(transcript))
+        keep("qmp", "qmp.jsonl", bootresult.qmp_lines(transcript))
         if spec.initramfs:
             link("initramfs", "initramfs.cpio", spec.initramfs.path)
         if spec.disk:
             link("disk", "disk.img", spec.disk)
         script = boot.repro_script(transcript.argv, names=script_names)
         keep("repro", "repro.sh", script.encode())
-        if transcript.cpu_state:
-            keep("registers", "registers.txt", transcript.cpu_state.encode())
+        if transcript.hang:
+            keep("registers", "registers.txt", transcript.hang.registers.encode())
+            keep("hang", "hang.log", transcript.hang.answer)
         self.of_boots[number, booted.plan.name] = own
 
 
@@ -206,20 +207,6 @@ def _expectation(check: Check) -> result.ExpectationResult:
     )
 
 
-def _boot(transcript: Transcript) -> result.BootResult:
-    return result.BootResult(
-        ended=transcript.ended,
-        status=transcript.status,
-        seconds=round(transcript.seconds, 3),
-        accel=transcript.accel,
-        qmp=[
-            result.QmpResult(name=e.name, data=msgspec.Raw(e.data), seconds=round(e.seconds, 3))
-            for e in transcript.events
-        ],
-        argv=list(transcript.argv),
-    )
-
-
 def _not_booted(pipeline: Pipeline) -> list[result.NotBootedResult]:
     return [
         result.NotBootedResult(name=each.name, reason=each.reason)
@@ -268,14 +255,6 @@ def _summary(booted: Booted, files: dict[str, str], number: int | None) -> resul
         ended=booted.transcript.ended,
         seconds=round(booted.transcript.seconds, 3),
         files=files,
-    )
-
-
-def _qmp_lines(transcript: Transcript) -> bytes:
-    return b"".join(
-        b'{"event": %s, "data": %s, "seconds": %.3f}\n'
-        % (msgspec.json.encode(event.name), event.data.encode(), event.seconds)
-        for event in transcript.events
     )
 
 

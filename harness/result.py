@@ -97,6 +97,28 @@ class QmpResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class CpuResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A CPU of a hung guest: `address` in hex, `function` empty where nothing tells its name.
+
+    `callers` is what its stack has return addresses into, the innermost first.
+    """
+
+    cpu: int
+    address: str
+    function: str
+    callers: list[str]
+    user: bool
+
+
+class HangResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a hung guest was: `limit` is no-progress or total, `where` a phrase for people."""
+
+    limit: str
+    where: str
+    idle: bool
+    cpus: list[CpuResult]
+
+
 class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     """How the boot went, as the host saw it."""
 
@@ -106,6 +128,7 @@ class BootResult(msgspec.Struct, frozen=True, kw_only=True):
     accel: str
     qmp: list[QmpResult]
     argv: list[str]
+    hang: HangResult | None = None
 
 
 class BootSummary(msgspec.Struct, frozen=True, kw_only=True):

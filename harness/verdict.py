@@ -59,10 +59,8 @@ def judge(
     has_panicked = logwatch.PANIC in tested and any(
         splat.outcome is Outcome.PANIC for splat in console.splats
     )
-    if transcript.ended is EndReason.QEMU_FAILED:
-        found = [_qemu_failed(transcript)]
-    elif transcript.ended is EndReason.STARVED:
-        found = [Cause(0, Outcome.HOST_ERROR, f"not a hang: {transcript.note}")]
+    if transcript.ended in (EndReason.QEMU_FAILED, EndReason.STARVED):
+        found = [_not_run(transcript)]
     else:
         is_proof_due = not has_panicked and _needs_records(scenario, console)
         found = [
@@ -73,12 +71,7 @@ def judge(
             *causes.unknown_parameters(
                 console, "" if logwatch.UNKNOWN_PARAMETERS in tested else words
             ),
-            *causes.splats(
-                console,
-                allowances,
-                is_panic_tested=has_panicked,
-                pause_s=transcript.pause_s,
-            ),
+            *causes.splats(console, allowances, transcript, is_panic_tested=has_panicked),
             *causes.faults(console),
             *causes.protocol(console, plan.flows),
             *(causes.unproved(console, nonce=nonce) if is_proof_due else ()),
@@ -186,7 +179,7 @@ def _outside(console: Console, transcript: Transcript) -> list[Cause]:
     ending = list(aftermath.ending(console, transcript, is_proved=is_proved))
     if any(cause.outcome in (Outcome.RESET, Outcome.PANIC) for cause in ending):
         return ending
-    return [*aftermath.silence(console), *ending]
+    return [*aftermath.silence(console, transcript.hang), *ending]
 
 
 def _checks(
@@ -257,7 +250,9 @@ def _conclude(
     )
 
 
-def _qemu_failed(transcript: Transcript) -> Cause:
+def _not_run(transcript: Transcript) -> Cause:
+    if transcript.ended is EndReason.STARVED:
+        return Cause(0, Outcome.HOST_ERROR, f"not a hang: {transcript.note}")
     status = transcript.status
     if status is None:
         how = "QEMU did not start"

@@ -126,11 +126,11 @@ def test_a_qemu_that_lives_on_can_be_left(
     assert time.monotonic() - started < 4
 
 
-def test_registers_are_asked_for_and_not_insisted_on(monitor: Monitor, qemu: FakeQemu) -> None:
-    assert monitor.registers() == ""
+def test_questions_are_asked_for_and_not_insisted_on(monitor: Monitor, qemu: FakeQemu) -> None:
+    assert monitor.tell("info registers") == ""
     qemu.send(GREETING, {"return": {}}, {"return": {}}, event("RESUME", time.time()))
     while not monitor.events():
         time.sleep(0.01)
     started = time.monotonic()
-    assert monitor.registers(timeout_s=0.1) == ""
+    assert monitor.tell("info registers", timeout_s=0.1) == ""
     assert time.monotonic() - started < 2

@@ -17,8 +17,10 @@ from harness.job import (
     Booted,
     BootPlan,
     BootSpec,
+    CpuPoint,
     EndReason,
     Expectation,
+    Hang,
     Kernel,
     LogObservation,
     NotBooted,
@@ -115,6 +117,7 @@ class Boot:
     events: tuple[tuple[str, str], ...] = field(default=(("RESUME", "{}"),))
     stderr: str = ""
     note: str = ""
+    hang: Hang | None = None
     pause_s: float = 0.0
 
     def with_(self, **changes: Any) -> "Boot":
@@ -151,6 +154,7 @@ class Boot:
             argv=("qemu-system-x86_64",),
             qemu_stderr=self.stderr,
             note=self.note,
+            hang=self.hang,
             pause_s=self.pause_s,
         )
         plan = BootPlan(flows=self.flows, observe=self.observe)
@@ -345,6 +349,11 @@ SILENCE: dict[str, Case] = {
     ),
 }
 
+FOUND = Hang(
+    limit="no-progress",
+    is_idle=True,
+    cpus=(CpuPoint(cpu=0, address=1, function="f", callers=("g",)),),
+)
 HANG = GOOD.with_(end=None, ended=EndReason.DEADLINE, status=-9)
 ENDING: dict[str, Case] = {
     "hang in a step": (
@@ -375,6 +384,16 @@ ENDING: dict[str, Case] = {
     "hang at shutdown": (
         HANG.with_(end=GOOD.end),
         Outcome.HANG, "the guest had done all and did not end, after 2.5 s: the last line", "end c",
+    ),
+    "hang of which it is known where": (
+        HANG.with_(records=RECORDS[:4], note="no progress for 2 s", hang=FOUND),
+        Outcome.HANG,
+        "after 2.5 s (no progress for 2 s): in init at step pivot.pivot_root; CPU 0 idle in f < g",
+        "step pivot",
+    ),
+    "hang before the first word": (
+        HANG.with_(raw="", hang=FOUND), Outcome.NO_OUTPUT,
+        "the console shows nothing: it hung before the console, while the kernel starts; CPU 0", "",
     ),
     "a machine that did not run the guest": (
         HANG.with_(ended=EndReason.STARVED, note="in 600 s this machine gave the guest 0.1 s"),

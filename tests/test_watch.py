@@ -184,6 +184,27 @@ def test_a_limit_in_wall_time_is_the_machines_fault(monkeypatch: pytest.MonkeyPa
 
 WORK = "mov $100000000, %eax; work: dec %eax; jnz work;"
 
+# Counts in the last six digits of a line's stamp, as far as it gets.
+COUNT = """
+	mov $0x3f8, %dx
+again:	mov $text, %esi
+	mov $17, %ecx
+more:	lodsb
+	outb %al, %dx
+	loop more
+	mov $text + 12, %edi
+carry:	incb (%edi)
+	cmpb $'9' + 1, (%edi)
+	jne again
+	movb $'0', (%edi)
+	dec %edi
+	cmp $text + 6, %edi
+	jne carry
+	jmp again
+text:	.ascii "[    0.000000] x\\n"
+"""
+
+
 Boot = Callable[..., Transcript]
 
 
@@ -195,6 +216,27 @@ def run(tmp_path: Path, store: Store) -> Boot:
         return boot.boot(spec, ARCH, store=store, accel="tcg")
 
     return boot_it
+
+
+def limit_of(transcript: Transcript) -> tuple[str, bool]:
+    assert transcript.ended is EndReason.DEADLINE
+    assert transcript.hang is not None
+    return transcript.hang.limit, transcript.hang.is_idle
+
+
+@pytest.mark.parametrize(
+    ("body", "limit", "is_idle"),
+    [
+        pytest.param(guest.SPIN, "no-progress", False, id="spins"),
+        pytest.param(guest.HALT, "no-progress", True, id="sleeps"),
+        pytest.param(guest.say(b"on\n", times=0), "no-progress", False, id="repeats itself"),
+        pytest.param(COUNT, "total", False, id="its time goes on"),
+    ],
+)
+def test_a_hang_is_told_by_the_limit(run: Boot, body: str, limit: str, is_idle: bool) -> None:  # noqa: FBT001
+    transcript = run(body, deadline_s=0.5)
+    assert limit_of(transcript) == (limit, is_idle)
+    assert transcript.seconds >= (1.5 if limit == "total" else 0.5)
 
 
 def in_another_process(image: Path, store: Store, deadline_s: float) -> "subprocess.Popen[str]":
