@@ -34,7 +34,13 @@ def apply(repo: Path, base_commit: str, series: Series, scratch: Path) -> list[A
     tree = gitrepo.check(repo, ["rev-parse", "--verify", f"{base_commit}^{{tree}}"])
     applied = []
     for patch in series.patches:
-        _apply_one(repo, patch, index)
+        try:
+            _apply_one(repo, patch, index)
+        except proc.Breach as breach:
+            raise SubjectError(
+                Outcome.APPLY_FAILED,
+                f"patch {patch.number} ({patch.subject}) does not apply: git {breach.message}",
+            ) from None
         new_tree = gitrepo.check(repo, ["write-tree"], index=index)
         state = PatchState.ALREADY_APPLIED
         if new_tree != tree:

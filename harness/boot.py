@@ -17,7 +17,7 @@ import msgspec
 import pexpect
 
 from harness import accel as accels
-from harness import ending, functions, log, postmortem, proc
+from harness import ending, environment, functions, log, postmortem, proc
 from harness.arch import Arch
 from harness.capture import Capture
 from harness.cmdline import kernel_cmdline, repro_script
@@ -125,7 +125,8 @@ class _Qemu(pexpect.spawn):  # type: ignore[misc]  # pexpect has no types
             mode[0] = mode[1] = mode[3] = 0
             termios.tcsetattr(0, termios.TCSANOW, mode)
 
-        super().__init__(argv[0], list(argv[1:]), preexec_fn=prepare, use_poll=True)
+        env = environment.of_child()
+        super().__init__(argv[0], list(argv[1:]), env=env, preexec_fn=prepare, use_poll=True)
         # It would sleep a tenth of a second when it closes, for other systems' sake.
         self.ptyproc.delayafterclose = 0
 

@@ -1,23 +1,26 @@
 """Takes a tree and a .config, gives a kernel image in the store. Boots and judges nothing.
 
-One O= directory per lane and .config, kept between builds: a move between two commits rebuilds
-only what differs.
+make runs in the sandbox, and what it has made is looked at before it is used. Its O= folder is
+kept: a move between two commits rebuilds only what differs.
 """
 
 import json
+import mmap
 import os
 import re
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
-from harness import buildlog, gitrepo, log, proc
+from harness import builddir, buildlog, gitrepo, log, proc, products, sandbox
 from harness.arch import Arch
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import CompilerWarning, Kconfig, Kernel, Tree
+from harness.limits import DEFAULT, Limits
 from harness.store import Entry, Store, write_atomically
 from harness.toolchain import Toolchain
 
@@ -39,6 +42,10 @@ PINNED = {
     "LC_MESSAGES": "C",
 }
 
+_LINE = 4096
+# How a program that meets the limit on a file's size says so.
+_TOO_LARGE = re.compile(r"File size limit exceeded|File too large")
+
 
 def build(
     tree: Tree,
@@ -49,6 +56,7 @@ def build(
     checkout: Callable[[], AbstractContextManager[Path]],
     store: Store,
     target: str,
+    limits: Limits = DEFAULT,
 ) -> tuple[Kernel, Entry]:
     """Return the kernel of `tree` with `kconfig`; `target` is one of the architecture's.
 
@@ -56,7 +64,7 @@ def build(
 
     Raises:
         UsageError: the architecture has no such target.
-        SubjectError: build-failed, with the compiler's first error.
+        SubjectError: build-failed, with the compiler's first error or the limit it went over.
         HostError: make is missing, or the machine failed it.
     """
     image = arch.image_for(target)
@@ -64,15 +72,16 @@ def build(
     def make(folder: Path) -> None:
         with checkout() as source:
             out = source.parent / "out" / kconfig.digest[:16]
-            _place_config(kconfig, out)
-            # Beside O=, so that the log of a failure outlives the scratch folder.
-            log_path = out.with_suffix(".log")
-            command = _Make(
-                source=source, out=out, arch=arch, toolchain=toolchain, target=target, log=log_path
-            )
-            command.run(tree)
-            shutil.copyfile(out / image, folder / target)
-            _collect(command, kconfig, folder)
+            # Without a sandbox all would see each other's anyway.
+            owner = "" if sandbox.kind() == sandbox.NONE else tree.owner
+            with builddir.lend(out, owner) as real:
+                command = _Make(
+                    source=source, out=out, real_out=real, ccache=store.root / "ccache",
+                    arch=arch, toolchain=toolchain, target=target, limits=limits,
+                )  # fmt: skip
+                _place_config(kconfig, real)
+                _make(command, tree, image, folder)
+            shutil.copyfile(kconfig.path, folder / "config")
         _note_built(tree, kconfig, store)
 
     entry = store.get_or_make(
@@ -101,6 +110,7 @@ def load(folder: Path, arch: Arch, target: str) -> Kernel:
         image=folder / target,
         digest=manifest["files"][target],
         built=True,
+        sandbox=facts.get("sandbox", sandbox.NONE),
         config=folder / "config",
         log=folder / "build.log",
         warnings=tuple(
@@ -111,21 +121,27 @@ def load(folder: Path, arch: Arch, target: str) -> Kernel:
 
 
 class _Make(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of the kernel's make."""
+    """One call of the kernel's make. `real_out` is the folder that it knows as `out`."""
 
     source: Path
     out: Path
+    real_out: Path
+    ccache: Path
     arch: Arch
     toolchain: Toolchain
     target: str
-    log: Path
+    limits: Limits
 
     @property
-    def argv(self) -> list[str]:
+    def log(self) -> Path:
+        """Beside O=, so that the log of a failure outlives the scratch folder."""
+        return self.real_out.with_suffix(".log")
+
+    def argv(self, out: Path) -> list[str]:
         return [
             proc.which("make"),
             "-C", str(self.source),
-            f"O={self.out}",
+            f"O={out}",
             f"-j{len(os.sched_getaffinity(0))}",
             *self.arch.make_variables,
             *self.toolchain.make_variables,
@@ -134,10 +150,24 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         ]  # fmt: skip
 
     def run(self, tree: Tree) -> None:
+        is_own = self.real_out == self.out
+        env, write = dict(PINNED), [self.out]
+        if self.toolchain.ccache and is_own:
+            # Never the user's own: who can write there decides what others' builds are made of.
+            self.ccache.mkdir(parents=True, exist_ok=True)
+            env["CCACHE_DIR"] = str(self.ccache)
+            write.append(self.ccache)
+        else:
+            # Still named in CC, since other words would make kbuild start over.
+            env["CCACHE_DISABLE"] = "1"
         with log.progress(f"build {self.target}") as line:
-            done = proc.run(
-                self.argv,
-                env=PINNED,
+            done = sandbox.run(
+                self.argv(self.out),
+                read=[self.source],
+                write=write,
+                behind={self.out: self.real_out},
+                limits=self.limits,
+                env=env,
                 log_path=self.log,
                 on_tick=lambda: line.update(_last_line(self.log)),
             )
@@ -145,15 +175,28 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
             _raise_failed(self, tree)
 
 
-def _collect(command: _Make, kconfig: Kconfig, folder: Path) -> None:
+def _make(command: _Make, tree: Tree, image: str, folder: Path) -> None:
+    """Build, and put what is kept into a folder."""
+    try:
+        command.run(tree)
+        shutil.copyfile(products.take(command.real_out, image), folder / command.target)
+        _collect(command, folder)
+    except proc.Breach as breach:
+        builddir.discard(command.real_out)
+        raise _failed(command, tree, f"it {breach.message}", hint=breach.hint) from None
+
+
+def _collect(command: _Make, folder: Path) -> None:
     """Copy what is kept beside the image: copies, since make rewrites its own files in place."""
-    shutil.copyfile(kconfig.path, folder / "config")
-    shutil.copyfile(command.out / "System.map", folder / "System.map")
+    out = command.real_out
+    shutil.copyfile(products.take(out, "System.map"), folder / "System.map")
     shutil.copyfile(command.log, folder / "build.log")
     text = command.log.read_text(errors="replace")
+    release = products.take(out, "include/config/kernel.release", most=_LINE)
     facts = {
-        "release": (command.out / "include/config/kernel.release").read_text().strip(),
-        "banner": _banner(command.out / "vmlinux"),
+        "release": release.read_text(errors="replace").strip(),
+        "banner": _banner(products.take(out, "vmlinux")),
+        "sandbox": sandbox.kind(),
         "warnings": [
             [w.file, w.flag, w.message, w.function] for w in buildlog.warnings(text, command.source)
         ],
@@ -161,46 +204,70 @@ def _collect(command: _Make, kconfig: Kconfig, folder: Path) -> None:
     (folder / "kernel.json").write_text(json.dumps(facts))
 
 
-def _raise_failed(command: _Make, tree: Tree) -> None:
+def _raise_failed(command: _Make, tree: Tree) -> NoReturn:
     text = command.log.read_text(errors="replace").replace(f"{command.source}/", "")
+    if _TOO_LARGE.search(text):
+        size = command.limits.disk_mib
+        raise _failed(command, tree, f"it wrote a file of more than {size} MiB")
     fault = buildlog.host_fault(text)
+    # That the rest cannot be written is as it should be.
+    if not os.access(command.real_out, os.W_OK):
+        fault = "the disk has become read-only", "look at `dmesg`"
     if fault:
         raise HostError(f"build: {fault[0]} (log: {command.log})", hint=fault[1])
+    evidence = buildlog.first_error(text.splitlines())
+    raise _failed(command, tree, buildlog.headline(evidence), evidence)
+
+
+def _failed(
+    command: _Make,
+    tree: Tree,
+    why: str,
+    evidence: tuple[str, ...] = (),
+    hint: str | None = None,
+) -> SubjectError:
     at = tree.patches[-1] if tree.patches else None
     where = f"with patch {at.number} ({at.subject}) on {tree.base}" if at else tree.base
-    evidence = buildlog.first_error(text.splitlines())
-    raise SubjectError(
+    return SubjectError(
         Outcome.BUILD_FAILED,
-        f"the kernel does not build: {where}: {buildlog.headline(evidence)}",
-        evidence=evidence,
+        f"the kernel does not build: {where}: {why}",
+        evidence=evidence or _last_lines(command.log),
         log_path=str(command.log),
-        hint=f"repeat with: {proc.quote(command.argv)}",
+        hint=hint or f"repeat with: {proc.quote(command.argv(command.real_out))}",
     )
 
 
 def _place_config(kconfig: Kconfig, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     wanted = kconfig.path.read_bytes()
     placed = out / ".config"
-    # An equal one keeps its mtime, so that kbuild does not run syncconfig again.
-    if not placed.exists() or placed.read_bytes() != wanted:
-        placed.write_bytes(wanted)
+    # An equal one keeps its mtime, so that kbuild does not run syncconfig again. A link is no
+    # .config, and is not written through.
+    if placed.is_symlink() or not placed.is_file() or placed.read_bytes() != wanted:
+        proc.remove_tree(placed)
+        write_atomically(placed, wanted)
 
 
 def _last_line(path: Path) -> str:
+    lines = _last_lines(path)
+    return lines[-1].strip() if lines else ""
+
+
+def _last_lines(path: Path) -> tuple[str, ...]:
     with path.open("rb") as stream:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - 400))
-        lines = stream.read().decode(errors="replace").splitlines()
-    return lines[-1].strip() if lines else ""
+        return tuple(stream.read().decode(errors="replace").splitlines())[-6:]
 
 
 def _banner(vmlinux: Path) -> str:
     """Return the image's `Linux version …` line, which the kernel prints first."""
-    data = vmlinux.read_bytes()
-    match = re.search(rb"Linux version [^\n\0]{1,400}\n", data)
-    if not match:
-        raise HostError(f"{vmlinux} has no version banner")
-    return match.group().decode(errors="replace").rstrip("\n")
+    with vmlinux.open("rb") as stream:
+        if not vmlinux.stat().st_size:
+            raise proc.Breach("made vmlinux empty")
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            match = re.search(rb"Linux version [^\n\0]{1,400}\n", data)
+            if not match:
+                raise proc.Breach("made a vmlinux that has no version banner")
+            return match[0].decode(errors="replace").rstrip("\n")
 
 
 # --- what made a build new ------------------------------------------------------------------

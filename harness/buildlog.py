@@ -23,7 +23,7 @@ HOST_FAULTS: tuple[tuple[str, str, str], ...] = (
      "take a newer one: --toolchain llvm-19, for one, is LLVM 19"),
     (r"fatal error: (gelf\.h|libelf\.h|openssl/\S+): No such file",
      "a header of this machine is missing: {0}", "`harness doctor` names its package"),
-    (r"Read-only file system|Input/output error", "the disk cannot be written", "look at `dmesg`"),
+    (r"Input/output error", "the disk cannot be written", "look at `dmesg`"),
 )  # fmt: skip
 
 _WARNING = re.compile(
@@ -36,7 +36,7 @@ _ERROR = re.compile(
     r"|.*undefined reference to |ld(\.\S+)?: error: |ERROR: modpost: |\S+: error: objtool: "
     r"|.*\.(c|S|h):\d+: Error: "  # the assembler
     r"|.*Kconfig\S*:\d+: (syntax error|error)"
-    r"|.*: (not found|No such file or directory)$"
+    r"|.*: (not found|No such file or directory|Read-only file system)$"
 )
 _MAKE_ERROR = re.compile(r"make(\[\d+\])?: \*\*\* ")
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from harness import printable
 from harness.errors import UsageError
 from harness.result import ExpectationResult, RunResult
 
@@ -94,7 +95,12 @@ def _runs(runs: Sequence[RunResult]) -> list[str]:
     ]
     for run in runs:
         verdict = f"{run.verdict.outcome.value}: {run.verdict.reason}"
-        cells = (run.job.variant, kernel_of(run), _cell(verdict), f"`{run.repro}`")
+        cells = (
+            run.job.variant,
+            kernel_of(run),
+            printable.prose(verdict),
+            printable.code(run.repro),
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -123,8 +129,8 @@ def _row(claim: Claim, columns: Sequence[str]) -> str:
     if not colon:
         source, text = "", claim.text
     cells = [
-        _cell(text),
-        _cell(source),
+        printable.prose(text),
+        printable.prose(source),
         f"`{claim.name}`",
         *(_observed(claim.seen.get(column, {})) for column in columns),
         _state(claim),
@@ -136,11 +142,11 @@ def _observed(seen: dict[str, ExpectationResult]) -> str:
     """Return a column's values: one if all its kernels agree, else each with its kernels."""
     kernels: dict[str, list[str]] = {}
     for kernel, row in seen.items():
-        value = NOTHING if row.observed is None else f"`{_cell(row.observed)}`"
+        value = NOTHING if row.observed is None else printable.code(row.observed)
         if not row.ok:
-            value += f" [`{_cell(row.expected)}`]"
+            value += f" [{printable.code(row.expected)}]"
         elif row.finding:
-            value += f" [promised `{_cell(row.promised or '')}`]"
+            value += f" [promised {printable.code(row.promised or '')}]"
         kernels.setdefault(value, []).append(kernel)
     if len(kernels) == 1:
         return next(iter(kernels))
@@ -152,8 +158,3 @@ def _state(claim: Claim) -> str:
     if not all(row.ok for row in rows):
         return _BROKEN
     return _FINDING if any(row.finding for row in rows) else _HOLDS
-
-
-def _cell(text: str) -> str:
-    """Return a text as a cell of a table can hold it."""
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness import paths, proc
+from harness import paths, proc, sandbox
+from harness.sandbox import BUBBLEWRAP, NONE, UNSHARE, why_not
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +51,18 @@ def examine() -> list[Tool]:
             )
         )
     return tools
+
+
+def sandbox_line() -> str:
+    """Return what confines the code of a patch here, and why nothing better does.
+
+    Raises:
+        UsageError, HostError: as `sandbox.kind`.
+    """
+    chosen = sandbox.kind()
+    better = {BUBBLEWRAP: (), UNSHARE: (BUBBLEWRAP,), NONE: (BUBBLEWRAP, UNSHARE)}[chosen]
+    why = "; ".join(f"{each}: {obstacle}" for each in better if (obstacle := why_not(each)))
+    return f"sandbox: {chosen}" + (f" ({why})" if why else "")
 
 
 def install_lines(tools: list[Tool]) -> list[str]:

@@ -7,7 +7,7 @@ import msgspec
 
 from harness import thread
 from harness.errors import UsageError
-from harness.mail import Mail, read_mail, split_mbox
+from harness.mail import Mail, read_all, read_mail, split_mbox
 
 _SUFFIXES = frozenset({".patch", ".diff", ".mbox", ".eml"})
 _NUMBERED = re.compile(r"(?:v(?P<version>\d+)-)?(?P<number>\d+)\D")
@@ -135,7 +135,8 @@ def _check_total(mails: list[Mail], folder: Path) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = read_all(stream, str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if not data.strip():

@@ -1,17 +1,21 @@
 """Takes a folder in the cache, gives a bare git repository there and a way to run git in it.
 
 The user's git configuration and environment have no say: the same input gives the same commit.
+git reads what strangers have written, so it runs in the sandbox, and writes nothing but the
+repository and the worktree that it is given.
 """
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from harness import proc
+from harness import proc, sandbox
 from harness.errors import HostError
-from harness.store import Store
+from harness.limits import Limits
+from harness.store import Store, write_atomically
 
 # A commit is the same on every machine only if nothing of the machine is in it.
 IDENTITY = "harness <harness@localhost>"
@@ -21,15 +25,11 @@ _ENV = {
     "GIT_COMMITTER_NAME": "harness",
     "GIT_COMMITTER_EMAIL": "harness@localhost",
     "GIT_COMMITTER_DATE": "@0 +0000",
-    # A hook that starts the tool exports these for its own repository.
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
-    "GIT_NAMESPACE": "",
-    "GIT_PREFIX": "",
+    "GIT_ATTR_NOSYSTEM": "1",
+    # A list of protocols with none that exists in it.
+    "GIT_ALLOW_PROTOCOL": "none",
     "GIT_TERMINAL_PROMPT": "0",
 }
-# What the tool was started with may point git at another repository.
-_UNSET = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
-_CLEAN_ENV = ("env", *(word for name in _UNSET for word in ("-u", name)))
 _CONFIG = {
     # No object may go while a cache entry names it; `harness gc` decides that.
     "gc.auto": "0",
@@ -41,11 +41,17 @@ _CONFIG = {
     "core.protectHFS": "true",
     "core.protectNTFS": "true",
     "core.hooksPath": "/dev/null",
+    "core.attributesFile": "/dev/null",
+    "core.fsmonitor": "false",
+    "protocol.allow": "never",
     "index.version": "4",
     "advice.detachedHead": "false",
 }
 # What is checked out is what was committed, byte for byte, whatever .gitattributes says.
-_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding -export-subst\n"
+# Nor does it choose how a patch is merged.
+_ATTRIBUTES = "* -text -ident -filter -working-tree-encoding -export-subst !merge !diff\n"
+# A diff that takes git longer is made to. What it prints may be all names of a tree.
+_LIMITS = Limits(time_s=600.0)
 
 
 class Repo(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +81,7 @@ def open_repo(path: Path, store: Store) -> Repo:
         with store.locked(f"repo-{path.name}", f"it makes the repository {path.name}"):
             if not ident_path.exists():
                 _make(path, ident_path)
+    _configure(path)
     return Repo(path=path, ident=ident_path.read_text())
 
 
@@ -82,12 +89,9 @@ def _make(path: Path, ident_path: Path) -> None:
     try:
         (path / "harness" / "void").mkdir(parents=True, exist_ok=True)
         proc.check(
-            [*_CLEAN_ENV, proc.which("git"), "init", "--quiet", "--bare", "--template=", str(path)],
-            env=_ENV,
+            [proc.which("git"), "init", "--quiet", "--bare", "--template=", str(path)], env=_ENV
         )
-        (path / "config").write_text(_config_text())
-        (path / "info").mkdir(exist_ok=True)
-        (path / "info" / "attributes").write_text(_ATTRIBUTES)
+        _configure(path)
         # Written last: a repository without it is made again.
         ident_path.write_text(secrets.token_hex(8))
     except OSError as error:
@@ -95,6 +99,14 @@ def _make(path: Path, ident_path: Path) -> None:
             f"cannot write the cache's git repository {path}: {error.strerror}",
             hint="free some space, or set XDG_CACHE_HOME to a folder that can be written",
         ) from error
+
+
+def _configure(path: Path) -> None:
+    """Write what decides how git behaves there, unless it stands there: it may be an older one."""
+    files = {path / "config": _config_text(), path / "info" / "attributes": _ATTRIBUTES}
+    for file, text in files.items():
+        if not file.is_file() or file.read_text() != text:
+            write_atomically(file, text.encode())
 
 
 def _config_text() -> str:
@@ -114,17 +126,39 @@ def run(
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
 ) -> proc.Completed:
-    """Run `git argv` in `repo`; the exit status is for the caller to judge."""
+    """Run `git argv` in `repo`; the exit status is for the caller to judge.
+
+    Raises:
+        Breach: what it read made it take more than it may.
+    """
     void = repo / "harness" / "void"
-    return proc.run(
-        [
-            *_CLEAN_ENV, f"GIT_INDEX_FILE={index or void / 'index'}",
-            proc.which("git"), f"--git-dir={repo}", f"--work-tree={work_tree or void}", *argv,
-        ],
+    index = index or void / "index"
+    return sandbox.run(
+        [proc.which("git"), f"--git-dir={repo}", f"--work-tree={work_tree or void}", *argv],
+        read=_alternates(repo),
+        write=[repo, index.parent, *([work_tree] if work_tree else [])],
+        limits=_LIMITS,
         cwd=work_tree or repo,
         stdin=stdin,
-        env={**_ENV, **(env or {})},
-    )  # fmt: skip
+        env={**_ENV, "GIT_INDEX_FILE": str(index), **(env or {})},
+    )
+
+
+def _alternates(repo: Path) -> list[Path]:
+    """Return the other object folders that a repository reaches, and those that they reach."""
+    found: list[Path] = []
+    left = [repo / "objects"]
+    while left:
+        folder = left.pop()
+        file = folder / "info" / "alternates"
+        lines = file.read_text(errors="surrogateescape").splitlines() if file.is_file() else []
+        # One that is relative is so to the folder that names it (gitrepository-layout(5)).
+        more = [
+            Path(os.path.normpath(folder / line)) for line in lines if line[:1] not in ("", "#")
+        ]
+        left += [path for path in more if path not in found]
+        found += more
+    return found
 
 
 def check(
@@ -155,7 +189,7 @@ def read_clone(clone: Path, argv: Sequence[str]) -> proc.Completed:
     """Run a git command that only reads, in a clone of the user's."""
     return proc.run(
         [
-            *_CLEAN_ENV, proc.which("git"), "-C", str(clone),
+            proc.which("git"), "-C", str(clone),
 
             # The user named this clone; nothing in it is run, so its owner does not matter.
             "-c", "safe.directory=*",
@@ -166,6 +200,7 @@ def read_clone(clone: Path, argv: Sequence[str]) -> proc.Completed:
         env={
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_NO_LAZY_FETCH": "1",
+            "GIT_ALLOW_PROTOCOL": "none",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_NOSYSTEM": "1",

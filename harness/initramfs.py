@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from harness import buildlog, cpio, paths, proc
+from harness import buildlog, cpio, paths, proc, sandbox
 from harness.arch import Arch
 from harness.errors import HarnessError, HostError, UsageError
 from harness.job import Initramfs, Scenario
@@ -166,7 +166,12 @@ def _compile_all(compiler: str, common: Path, scenario: Scenario, folder: Path) 
             "-o", str(built[name]),
             *arguments,
         ]  # fmt: skip
-        done = proc.run(argv)
+        try:
+            done = sandbox.run(argv, read=[common, scenario.path], write=[folder])
+        except proc.Breach as breach:
+            raise UsageError(
+                f"scenario {scenario.name}: its compilation {breach.message}", hint=breach.hint
+            ) from None
         if done.returncode != 0:
             raise _explain(argv, done.error_text, scenario)
     return built

@@ -112,6 +112,8 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     tree_hash: str
     config_id: str
     lane: str
+    owner: str = ""
+    """Whose code it is, by a digest: "" for a base and the user's own series."""
     patches: tuple[AppliedPatch, ...] = ()
 
 
@@ -146,6 +148,8 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     image: Path
     digest: str
     built: bool
+    sandbox: str = ""
+    """What its build was confined by; "" for one that was not built here."""
     config: Path | None = None
     log: Path | None = None
     warnings: tuple[CompilerWarning, ...] = ()

@@ -4,7 +4,6 @@ Profile, arch, flavors, the scenario's needs and the user's own are laid over on
 order; the later assignment wins. What Kconfig itself then drops is an error, explained.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness import buildlog, proc
 from harness.arch import Arch
-from harness.errors import HostError, Outcome, SubjectError, UsageError
+from harness.errors import Outcome, SubjectError, UsageError
 from harness.job import Kconfig, Tree
+from harness.kconfig_make import Make
+from harness.limits import DEFAULT, Limits
 from harness.store import Entry, Store, digest_of, digest_of_file
 from harness.toolchain import Toolchain
 
@@ -143,6 +143,7 @@ def resolve(
     toolchain: Toolchain,
     checkout: Callable[[], AbstractContextManager[Path]],
     store: Store,
+    limits: Limits = DEFAULT,
 ) -> tuple[Kconfig, Entry]:
     """Return the .config for `request` in `tree`.
 
@@ -154,10 +155,11 @@ def resolve(
         HostError: this tree refuses the compiler, or a tool is missing.
     """
 
-    def make(folder: Path) -> None:
+    def resolve_in(folder: Path) -> None:
         wanted = render(request)
         with checkout() as source:
-            _run_conf(request.arch, toolchain, source, wanted, folder)
+            make = Make(arch=request.arch, toolchain=toolchain, source=source, limits=limits)
+            make.config((want.line for want in wanted.values()), folder)
             got = merge([parse((folder / ".config").read_text(), ".config")])
             lost = find_lost(wanted, got)
             if lost:
@@ -169,7 +171,7 @@ def resolve(
         "request": request_digest(request),
         "toolchain": toolchain.identity,
     }
-    entry = store.get_or_make("kconfig", inputs, make)
+    entry = store.get_or_make("kconfig", inputs, resolve_in)
     path = entry.path / ".config"
     return Kconfig(path=path, digest=digest_of_file(path)), entry
 
@@ -233,36 +235,6 @@ def _extra_file(text: str) -> Path:
             f"--kconfig {text}: neither an assignment like CONFIG_X=y nor a file that exists"
         )
     return path
-
-
-def _run_conf(
-    arch: Arch, toolchain: Toolchain, source: Path, wanted: dict[str, Assignment], folder: Path
-) -> None:
-    fragment = folder / "fragment"
-    fragment.write_text("".join(f"{want.line}\n" for want in wanted.values()))
-    out = folder / "out"
-    log_path = folder / "kconfig.log"
-    argv = [
-        proc.which("make"),
-        "-C", str(source),
-        f"O={out}",
-        *arch.make_variables,
-        *toolchain.make_variables,
-        "allnoconfig",
-    ]  # fmt: skip
-    done = proc.run(argv, env={"KCONFIG_ALLCONFIG": os.fspath(fragment)}, log_path=log_path)
-    if done.returncode != 0:
-        text = log_path.read_text(errors="replace")
-        fault = buildlog.host_fault(text)
-        if fault:
-            raise HostError(f"config: {fault[0]}", hint=fault[1])
-        raise SubjectError(
-            Outcome.CONFIG_LOST,
-            "the tree's own Kconfig cannot be read: `make allnoconfig` failed",
-            evidence=tuple(text.splitlines()[-8:]),
-        )
-    (out / ".config").rename(folder / ".config")
-    proc.remove_tree(out)
 
 
 def _raise_lost(

@@ -6,17 +6,18 @@ They are built by the tree's own Makefiles, against the headers of that same tre
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 import msgspec
 
-from harness import buildlog, gitrepo, log, proc
+from harness import buildlog, gitrepo, log, proc, products, sandbox
 from harness.arch import Arch
 from harness.build import PINNED
 from harness.errors import HostError, Outcome, SubjectError, UsageError
 from harness.job import Tree
 from harness.kselftest import PLAN, TOP, Programs, Selftest
+from harness.limits import DEFAULT, Limits
 from harness.scenario_file import nearest
 from harness.store import Entry, Store, digest_of
 from harness.toolchain import Toolchain
@@ -49,6 +50,7 @@ class Maker(msgspec.Struct, frozen=True, kw_only=True):
     arch: Arch
     toolchain: Toolchain
     store: Store
+    limits: Limits = DEFAULT
 
 
 def build(maker: Maker, test: Selftest) -> tuple[Programs, Entry]:
@@ -122,9 +124,11 @@ def _headers(maker: Maker) -> Path:
                 proc.which("make"), "-C", str(source), f"O={out}",
                 *maker.arch.make_variables, "headers",
             ]  # fmt: skip
-            done = proc.run(argv, env=PINNED)
+            out.mkdir()
+            what = "the tree's headers cannot be made"
+            done = _make(what, argv, write=[top], limits=maker.limits)
             if done.returncode != 0:
-                _raise_failed("the tree's headers cannot be made", done, argv)
+                _raise_failed(what, done, argv)
             # They say where they were made.
             for note in out.rglob(".*.cmd"):
                 note.unlink()
@@ -155,7 +159,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         for name in names:
             target = into / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            (self.work / name).rename(target)
+            products.take(self.work, name).rename(target)
         lines = [self.test.folder, *wanted]
         (into / PLAN).write_text("".join(f"{line}\n" for line in lines))
 
@@ -168,6 +172,12 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         for line in text.splitlines():
             kind, _, name = line.partition(" ")
             if name and kind in kinds:
+                # Where it is built, and where it goes: not out of either folder.
+                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                    raise SubjectError(
+                        Outcome.BUILD_FAILED,
+                        f"{self._what}: its Makefile names {name}, which is not in its folder",
+                    )
                 kinds[kind].append(name)
         return kinds
 
@@ -210,11 +220,33 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
             "USERLDFLAGS=-static -s",
             *goals,
         ]  # fmt: skip
-        done = proc.run(argv, env=PINNED)
+        write, read = [self.source.parent], [self.headers]
+        done = _make(self._what, argv, write=write, read=read, limits=self.maker.limits)
         if done.returncode != 0:
-            what = f"the selftest {self.test.name} does not build statically"
-            _raise_failed(f"{what} on {self.maker.tree.base}", done, argv)
+            _raise_failed(self._what, done, argv)
         return done.text
+
+    @property
+    def _what(self) -> str:
+        return f"the selftest {self.test.name} does not build statically on {self.maker.tree.base}"
+
+
+def _make(
+    what: str,
+    argv: Sequence[str],
+    *,
+    write: Sequence[Path],
+    limits: Limits,
+    read: Sequence[Path] = (),
+) -> proc.Completed:
+    try:
+        return sandbox.run(argv, read=read, write=write, limits=limits, env=PINNED)
+    except proc.Breach as breach:
+        raise _over(what, breach) from None
+
+
+def _over(what: str, breach: proc.Breach) -> SubjectError:
+    return SubjectError(Outcome.BUILD_FAILED, f"{what}: it {breach.message}", hint=breach.hint)
 
 
 def _raise_failed(what: str, done: proc.Completed, argv: Sequence[str]) -> NoReturn:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
+from harness import printable
+
 
 class Level(IntEnum):
     """How much is said."""
@@ -38,7 +40,7 @@ def has_colour(stream_fd: int) -> bool:
 def say(text: str, *, at: Level = Level.NORMAL) -> None:
     """Print one line of progress on stderr."""
     if _State.level >= at:
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{printable.text(text)}\n")
         sys.stderr.flush()
 
 
@@ -81,6 +83,7 @@ class Progress:
         if now - self._last < (self._REDRAW_S if self._is_live else self._PLAIN_S):
             return
         self._last = now
+        detail = printable.text(detail)
         if self._is_live:
             sys.stderr.write(f"\r\x1b[K{self._what}: {detail}"[: _columns()])
             self._is_drawn = True

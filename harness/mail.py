@@ -4,10 +4,19 @@ Does for a patch mail what `git mailsplit` and `git mailinfo` do, without starti
 """
 
 import re
+from typing import Protocol
 
 import msgspec
 
-_SEPARATOR = re.compile(rb"^From \S.*\d\d:\d\d.* \d{4}.*\n", re.MULTILINE)
+from harness.errors import UsageError
+
+MOST = 64 << 20
+"""The bytes of the largest file or mail that is read: the largest series have a fifth of it."""
+
+# Bounded, since a line may be made to be gone over for ever.
+_SEPARATOR = re.compile(rb"^From \S.{0,400}?\d\d:\d\d.{0,80}? \d{4}.{0,80}\n", re.MULTILINE)
+# Characters of a header's value.
+_LONGEST = 4000
 _HEADER = re.compile(rb"[!-9;-~]+:")
 # A header block that says none of this needs no decoding.
 _ENCODED = re.compile(
@@ -32,6 +41,13 @@ _DATE = re.compile(
 )
 
 
+class Stream(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`."""
+
+
 class Tag(msgspec.Struct, frozen=True, kw_only=True):
     """What `[PATCH v2 3/4]` says; `number` and `total` are None where it says no n/m."""
 
@@ -52,6 +68,21 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     diff: bytes
     origin: str
+
+
+def read_all(stream: Stream, where: str) -> bytes:
+    """Return all of a stream of mails or patches; `where` names it in messages.
+
+    Raises:
+        UsageError: there is more than `MOST`, of which no more than that is held.
+    """
+    data = stream.read(MOST + 1)
+    if len(data) > MOST:
+        raise UsageError(
+            f"{where}: more than {MOST >> 20} MiB, expected patches",
+            hint="a thread's large attachments are no part of a series: leave them out",
+        )
+    return data
 
 
 def split_mbox(data: bytes) -> list[bytes]:
@@ -111,7 +142,7 @@ def _split_plain(raw: bytes) -> tuple[dict[str, str], bytes] | None:
     for line in _FOLD.sub(" ", head.decode(errors="replace")).split("\n"):
         name, colon, value = line.partition(":")
         if colon:
-            headers.setdefault(name.lower(), value.strip())
+            headers.setdefault(name.lower(), value.strip()[:_LONGEST])
     return headers, body
 
 
@@ -126,7 +157,7 @@ def _split_encoded(raw: bytes) -> tuple[dict[str, str], bytes]:
             text = str(make_header(decode_header(value)))
         except (LookupError, ValueError):
             text = str(value)
-        headers.setdefault(name.lower(), re.sub(r"\s*\n\s*", " ", text).strip())
+        headers.setdefault(name.lower(), re.sub(r"\s*\n\s*", " ", text[:_LONGEST]).strip())
     texts = [part for part in mail.walk() if part.get_content_maintype() == "text"]
     body = b""
     for part in texts:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import __version__, cell, command, matrix_result, paths, runs
+from harness import __version__, cell, command, matrix_result, paths, printable, runs
 from harness.errors import Outcome
 from harness.matrix import Cell
 from harness.matrix_order import Group
@@ -100,6 +100,7 @@ def publish(result: MatrixResult, *, top: Path) -> Path:
 
 def text(result: MatrixResult, folder: Path, *, style: Style = plain) -> str:
     """Return the report: a row a cell, then every one that is no pass with why and where."""
+    result = printable.struct(result)
     axes = _shown_axes(result)
     rows = [["", *axes, "outcome", "s"]]
     rows += [
@@ -178,7 +179,7 @@ def markdown(result: MatrixResult) -> str:
     """Return the page: a row a cell, each linked to its run."""
     axes = list(result.axes)
     lines = [
-        f"# {result.title or 'Matrix'}",
+        f"# {printable.prose(result.title) or 'Matrix'}",
         "",
         f"{summary(result)}. Started {result.started}, took {result.seconds:.0f} s.",
         "",
@@ -188,20 +189,20 @@ def markdown(result: MatrixResult) -> str:
     for row in result.cells:
         values = " | ".join(_code(row.values[axis]) for axis in axes)
         outcome = f"[{row.outcome}]({row.run})" if row.run else row.outcome
-        why = "" if row.outcome == Outcome.PASS.value else _plain(row.reason)
+        why = "" if row.outcome == Outcome.PASS.value else printable.prose(row.reason)
         if row.with_cell:
             why = f"as cell {row.with_cell}: {why}"
         lines.append(f"| {row.number} | {values} | {outcome} | {row.seconds:.1f} | {why} |")
     lines += ["", "To run one again:", ""]
-    lines += [f"    {row.repro}" for row in result.cells if row.outcome != Outcome.PASS.value]
+    lines += [
+        f"    {printable.text(row.repro)}"
+        for row in result.cells
+        if row.outcome != Outcome.PASS.value
+    ]
     if set(result.outcomes) == {Outcome.PASS.value}:
         lines = lines[:-3]
     return "\n".join(lines) + "\n"
 
 
 def _code(value: str) -> str:
-    return f"`{_plain(value)}`" if value else "-"
-
-
-def _plain(value: str) -> str:
-    return value.replace("|", "\\|").replace("\n", " ")
+    return printable.code(value) if value else "-"

@@ -101,7 +101,11 @@ class Pipeline:
         return self.stages.run(
             "apply",
             lambda: tree.materialise(
-                self.series, base_name=name, clone=self.job.tree, store=self.store
+                self.series,
+                base_name=name,
+                clone=self.job.tree,
+                store=self.store,
+                owner=series.owner(self.series, own=self.settings.patches),
             ),
             detail=tree.summary,
         )
@@ -129,9 +133,10 @@ class Pipeline:
         return self.stages.run(
             "config",
             lambda: kconfig.resolve(
-                request, made, toolchain=compilers, checkout=self._checkout, store=self.store
+                request, made, toolchain=compilers, checkout=self._checkout,
+                store=self.store, limits=self.settings.limits,
             ),
-        )
+        )  # fmt: skip
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -153,6 +158,7 @@ class Pipeline:
                 checkout=self._checkout,
                 store=self.store,
                 target=target,
+                limits=self.settings.limits,
             ),
         )
 
@@ -184,8 +190,9 @@ class Pipeline:
     def programs(self) -> dict[str, kselftest.Programs]:
         """What each selftest was built to, by its name."""
         maker = kselftest_build.Maker(
-            tree=self.tree, arch=self.arch, toolchain=self.toolchain, store=self.store
-        )
+            tree=self.tree, arch=self.arch, toolchain=self.toolchain,
+            store=self.store, limits=self.settings.limits,
+        )  # fmt: skip
         build = partial(kselftest_build.build, maker)
         return {
             test.name: self.stages.run("kselftest", partial(build, test), detail=lambda p: p.name)

@@ -1,6 +1,7 @@
 """The only module that starts other programs, QEMU aside (that is `boot`, through pexpect).
 
-Every child has its own process group and dies with the tool, whatever kills the tool.
+Every child has its own process group and dies with the tool, whatever kills the tool. Of the
+tool's own environment it gets what `environment` lists.
 """
 
 import ctypes
@@ -12,11 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import msgspec
 
+from harness import environment, processes
 from harness.errors import HostError
 
 _PR_SET_PDEATHSIG = 1
@@ -86,6 +89,20 @@ def die_with_parent(sig: int = signal.SIGKILL) -> Callable[[], None]:
     return in_child
 
 
+class Breach(HostError):  # noqa: N818 - what it is: whose fault, the caller knows
+    """A confined program went over a limit; the message completes `the build …`."""
+
+
+class Confined(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run what may be hostile: `watch` is given its pid with every tick, and may raise.
+
+    With `has_namespace` the child is the parent of a PID namespace's init.
+    """
+
+    watch: Callable[[int], None]
+    has_namespace: bool
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -95,44 +112,81 @@ def run(
     timeout_s: float | None = None,
     log_path: Path | None = None,
     out_path: Path | None = None,
+    err_path: Path | None = None,
     on_tick: Callable[[], None] | None = None,
+    confined: Confined | None = None,
 ) -> Completed:
     """Run a command to its end; a non-zero exit is for the caller to judge.
 
-    `env` is laid over this process's own, with LC_ALL=C. `log_path` takes stdout and stderr
-    together, in order; `out_path` takes stdout alone. `on_tick` is called about ten times a
-    second while it runs.
+    `env` is laid over what `environment` lets it have, with LC_ALL=C. `log_path` takes stdout
+    and stderr together, in order; `out_path` and `err_path` take one alone. `on_tick` is called
+    about ten times a second while it runs.
 
     Raises:
         HostError: the program cannot be started, or ran over `timeout_s`.
+        Breach: it is `confined`, and went over a limit.
     """
-    path = log_path or out_path
-    file: IO[bytes] | None = path.open("wb") if path else None
-    try:
-        child = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env={**os.environ, "LC_ALL": "C", **(env or {})},
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=file or subprocess.PIPE,
-            stderr=subprocess.STDOUT if log_path else subprocess.PIPE,
-            start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - it only calls prctl
+    own = environment.of_stranger() if confined else environment.of_child()
+    with ExitStack() as files:
+        out, err = (
+            files.enter_context(path.open("wb")) if path else subprocess.PIPE
+            for path in (log_path or out_path, err_path)
         )
-    except OSError as error:
-        raise HostError(f"cannot start {argv[0]}: {error.strerror}") from error
-    finally:
-        if file:
-            file.close()
-    with child:
         try:
-            stdout, stderr = _wait(child, stdin, timeout_s, on_tick)
-        except BaseException:
-            kill_group(child.pid)
-            raise
+            child = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env={**own, **(env or {})},
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT if log_path else err,
+                start_new_session=True,
+                preexec_fn=die_with_parent(_death_of(confined)),  # noqa: PLW1509 - it only calls prctl
+            )
+        except OSError as error:
+            raise HostError(f"cannot start {argv[0]}: {error.strerror}") from error
+    with child:
+        stdout, stderr = _supervise(child, stdin, timeout_s, on_tick, confined)
     return Completed(
         argv=tuple(argv), returncode=child.returncode, stdout=stdout or b"", stderr=stderr or b""
     )
+
+
+def _death_of(confined: Confined | None) -> int:
+    # The init of a PID namespace heeds no other signal; make tidies up on a gentler one.
+    return signal.SIGKILL if confined and confined.has_namespace else signal.SIGTERM
+
+
+def _supervise(
+    child: "subprocess.Popen[bytes]",
+    stdin: bytes | None,
+    timeout_s: float | None,
+    on_tick: Callable[[], None] | None,
+    confined: Confined | None,
+) -> tuple[bytes, bytes]:
+    def tick() -> None:
+        if confined:
+            confined.watch(child.pid)
+        if on_tick:
+            on_tick()
+
+    try:
+        return _wait(child, stdin, timeout_s, tick if confined or on_tick else None)
+    except BaseException as error:
+        is_breach = isinstance(error, Breach)
+        inits = (
+            processes.descendants(child.pid, at_most=0)
+            if confined and confined.has_namespace
+            else []
+        )
+        if inits and not is_breach:
+            # What starts a namespace would not pass the signal on.
+            processes.terminate(processes.descendants(child.pid))
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_TERMINATE_GRACE_S)
+        kill_group(child.pid, grace_s=0.0 if is_breach else _TERMINATE_GRACE_S)
+        processes.wait_for_end(inits, within_s=_TERMINATE_GRACE_S)
+        raise
 
 
 def _wait(
@@ -187,7 +241,7 @@ def become(argv: Sequence[str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        os.execvp(argv[0], list(argv))  # noqa: S606 - no shell is wanted
+        os.execvpe(argv[0], list(argv), environment.of_child())  # noqa: S606 - no shell is wanted
     except OSError as error:
         raise HostError(f"cannot start {argv[0]}: {error.strerror}") from error
 

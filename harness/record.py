@@ -1,17 +1,14 @@
 """Takes a finished `Pipeline` and its verdict, gives the run: a `RunResult` and its folder."""
 
-import os
-import platform
 import time
 from pathlib import Path
 
 import msgspec
 
-from harness import __version__, allow, boot, bootresult, command, proc, result, rounds, runs
+from harness import __version__, allow, boot, bootresult, command, host, result, rounds, runs
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import Booted, Check, Verdict
 from harness.pipeline import Pipeline
-from harness.toolchain import toolchain_id
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +85,7 @@ def _publish(
         boots=_summaries(pipeline, files),
         repeat=rounds.told(pipeline),
         allowances=_allowances(pipeline),
-        host=_host(pipeline),
+        host=host.facts(pipeline),
         repro=command.of(pipeline.job),
         files=files.names,
     )
@@ -255,19 +252,4 @@ def _summary(booted: Booted, files: dict[str, str], number: int | None) -> resul
         ended=booted.transcript.ended,
         seconds=round(booted.transcript.seconds, 3),
         files=files,
-    )
-
-
-def _host(pipeline: Pipeline) -> result.HostResult:
-    tools = {}
-    if "toolchain" in vars(pipeline):
-        tools["toolchain"] = pipeline.toolchain.identity
-    if "batch" in vars(pipeline):
-        tools["qemu"] = toolchain_id(proc.which(pipeline.arch.qemu), pipeline.store)
-    return result.HostResult(
-        harness=__version__,
-        python=platform.python_version(),
-        system=" ".join(os.uname()[i] for i in (0, 2, 4)),
-        cpus=len(os.sched_getaffinity(0)),
-        tools=tools,
     )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from harness import printable
 from harness.errors import Outcome
 from harness.result import ExpectationResult, RepeatResult, RunResult
 
@@ -24,6 +25,7 @@ def text(result: RunResult, folder: Path, *, style: Style = plain, is_full: bool
 
     `is_full` adds what a passing run need not show: stages and every observation.
     """
+    result = printable.struct(result)
     passed = result.verdict.outcome is Outcome.PASS
     word = style(result.verdict.outcome.value, "good" if passed else "bad")
     lines = [f"{word}: {result.verdict.reason}", ""]

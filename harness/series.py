@@ -58,6 +58,17 @@ def load(
     )
 
 
+def owner(series: Series, *, own: Sequence[Path]) -> str:
+    """Return a digest for whose code a series is; "" if it is in one of the folders `own`, or none.
+
+    The same file, folder, range or thread has the same; what came by stdin has it by its bytes.
+    """
+    if not series.patches or (series.path and series.path.parent in own):
+        return ""
+    name = series.digest if series.name.startswith(("stdin", "-")) else series.name
+    return digest_of(str(series.path or name).encode())[:8]
+
+
 def _read(
     spec: str, search: Sequence[Path], stdin: BinaryIO | None, tree: Path | None
 ) -> Series | None:
@@ -65,7 +76,7 @@ def _read(
     if spec == "none":
         return _make("none", (), Info(title="no patches"), None)
     if spec == "-":
-        data = (stdin or sys.stdin.buffer).read()
+        data = mail.read_all(stdin or sys.stdin.buffer, "stdin")
         return _from_mbox("stdin", data, "stdin", None)
     if spec.startswith("lore:"):
         return None if _CUT.fullmatch(spec) else _from_lore(spec)
@@ -101,15 +112,17 @@ def _from_path(path: Path) -> Series:
 
 def _read_file(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = mail.read_all(stream, str(path))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if data[:2] == b"\x1f\x8b":  # lore gives t.mbox.gz
         import gzip  # noqa: PLC0415 - seldom
+        import io  # noqa: PLC0415
         import zlib  # noqa: PLC0415
 
         try:
-            return gzip.decompress(data)
+            return mail.read_all(gzip.open(io.BytesIO(data)), str(path))
         except (OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{path}: not a sound gzip file: {error}") from error
     return data
@@ -157,6 +170,7 @@ def _from_range(spec: str, tree: Path | None) -> Series:
         tree,
         [
             "format-patch", "--stdout", "--full-index", "--binary", "--no-signature",
+            "--no-ext-diff", "--no-textconv",
             "--no-cover-letter", "--no-attach", "--no-thread", "--no-renames", "--no-notes", "-U3",
             "--src-prefix=a/", "--dst-prefix=b/", "--numbered", "--subject-prefix=PATCH",
             "--end-of-options", spec, "--",
@@ -187,7 +201,7 @@ def _from_lore(spec: str) -> Series:
                 f"--series {spec}: b4 got no thread: {words[-1] if words else 'it said nothing'}",
                 hint=f"`{proc.quote(argv)}` says more",
             )
-        return _from_mbox(spec, found[0].read_bytes(), spec, None)
+        return _from_mbox(spec, _read_file(found[0]), spec, None)
 
 
 def _patches(mails: Sequence[Mail]) -> tuple[Patch, ...]:

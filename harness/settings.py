@@ -6,6 +6,7 @@ import msgspec
 
 from harness import paths
 from harness.errors import UsageError
+from harness.limits import DEFAULT, Limits
 
 FILE_NAME = "harness.toml"
 
@@ -31,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     initramfs: tuple[Path, ...] = ()
     allow: tuple[Path, ...] = ()
     """The user's own file of known splats, if any."""
+    limits: Limits = DEFAULT
     file: Path | None = None
     """The harness.toml that was read, if any."""
 
@@ -78,6 +80,7 @@ def load(start: Path) -> Settings:
         kconfigs=folders["kconfigs"],
         initramfs=folders["initramfs"],
         allow=_allow(path, file.allow),
+        limits=file.limits,
         file=path,
     )
 

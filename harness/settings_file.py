@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from harness import strict_toml
+from harness.limits import DEFAULT, Limits
 
 
 class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,6 +25,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     kconfigs: str | None = None
     initramfs: str | None = None
     allow: str | None = None
+    limits: Limits = DEFAULT
 
 
 def read(path: Path) -> SettingsFile:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from harness import printable
 from harness.diff import Comparison, DiffResult
 from harness.observations import Observations, Subject
 from harness.report import Style, plain
@@ -13,6 +14,7 @@ _HEAD_MAX = 30
 
 def observations(observed: Observations, *, style: Style = plain) -> str:
     """Return a table a flow, then what the kernel itself reported and how it ended."""
+    observed = printable.struct(observed)
     lines = [_subject_line(observed.subject), f"scenario {observed.subject.scenario}"]
     if observed.subject.cmdline:
         lines.append(f"cmdline {observed.subject.cmdline}")
@@ -43,7 +45,7 @@ def _subject_line(subject: Subject) -> str:
 
 def diff(result: DiffResult, *, style: Style = plain) -> str:
     """Return what differs, a table a comparison."""
-    blocks = [_comparison(each, style) for each in result.comparisons]
+    blocks = [_comparison(each, style) for each in printable.struct(result).comparisons]
     return "\n".join("\n".join(block) + "\n" for block in blocks)
 
 

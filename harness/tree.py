@@ -27,12 +27,12 @@ _KCONFIG_FOLDERS = frozenset({"scripts", "tools"})
 
 
 def materialise(
-    series: Series, *, base_name: str | None, clone: Path | None, store: Store
+    series: Series, *, base_name: str | None, clone: Path | None, store: Store, owner: str = ""
 ) -> tuple[Tree, Entry]:
     """Return `series` applied to a base, and the cache entry that says so.
 
     `base_name` is a kernel version, or with `clone` (a git clone of a kernel) a revision there;
-    None is the series' own first base, or the clone's HEAD.
+    None is the series' own first base, or the clone's HEAD. `owner` is for the `Tree`.
 
     Raises:
         UsageError: no such version, revision or clone.
@@ -53,7 +53,7 @@ def materialise(
     if tree.commit != tree.base_commit and not repo.has_loose(tree.commit):
         # Somebody pruned the repository; the same commits come out again.
         tree = _make(series, found, store)
-    return tree, entry
+    return msgspec.structs.replace(tree, owner=owner), entry
 
 
 def _find(name: str, clone: Path | None, store: Store) -> Base:

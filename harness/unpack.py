@@ -1,13 +1,17 @@
 """Takes a package or a compressed file, gives the kernel images in it, unpacked into the store.
 
-libarchive's bsdtar and bsdcat read all of them: .deb, .rpm, gzip, xz, zstd, bzip2, lzma, lz4.
+libarchive's bsdtar and bsdcat read all of them: .deb, .rpm, gzip, xz, zstd, bzip2, lzma, lz4. What
+they read may be made to harm, or to fill the disk: they run in the sandbox.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import log, proc
+import msgspec
+
+from harness import log, proc, sandbox
 from harness.errors import HarnessError, HostError, UsageError
+from harness.limits import Limits
 from harness.store import Store, digest_of_file
 
 _DEB, _RPM = b"!<arch>\n", b"\xed\xab\xee\xdb"
@@ -29,6 +33,8 @@ _WANTED = (
     "*lib/modules/*/vmlinu[xz]*",
     "*lib/modules/*/config",
 )
+# A kernel's debug package has half of it.
+_LIMITS = Limits(time_s=1800.0, disk_mib=4096)
 # As a user of their own would unpack: nobody's ownership, nobody's set-uid bits.
 _EXTRACT = ("--extract", "--no-same-owner", "--no-same-permissions", "--file")
 
@@ -38,22 +44,23 @@ def is_packed(path: Path) -> bool:
     return _is_package(_magic(path)) or _magic(path).startswith(_COMPRESSED)
 
 
-def contents(path: Path, shown: str, store: Store) -> dict[str, Path]:
+def contents(path: Path, shown: str, store: Store, limits: Limits = _LIMITS) -> dict[str, Path]:
     """Return the files of interest in a packed file: name within it → file in the store.
 
     What is compressed has one, under its own name. `shown` is what errors call the file.
 
     Raises:
-        UsageError: it is damaged, or an archive of another kind.
+        UsageError: it is damaged, an archive of another kind, or unpacks to more than it may.
         HostError: libarchive's programs are missing, or the disk is full.
     """
+    packed = _Packed(path=path, shown=shown, limits=limits)
 
     def make(folder: Path) -> None:
         log.note(f"unpack {shown}")
         if _is_package(_magic(path)):
-            _unpack(path, shown, folder)
+            packed.unpack(folder)
         else:
-            _decompress(path, shown, folder)
+            packed.decompress(folder)
 
     entry = store.get_or_make("unpacked", {"file": digest_of_file(path)}, make)
     files = {str(f.relative_to(entry.path)): f for f in sorted(entry.path.rglob("*"))}
@@ -69,33 +76,58 @@ def _is_package(magic: bytes) -> bool:
     return magic.startswith((_DEB, _RPM))
 
 
-def _unpack(path: Path, shown: str, folder: Path) -> None:
-    archive: Path | None = path
-    if _magic(path).startswith(_DEB):
-        # A .deb is an ar of tars; the program reads one layer at a time.
-        _extract(path, shown, folder, ["data.tar*"])
-        archive = next(folder.glob("data.tar*"), None)
-        if archive is None:
-            raise UsageError(f"--kernel {shown}: an archive, but no package: it has no data.tar")
-    _extract(archive or path, shown, folder, _WANTED)
-    if archive and archive != path:
-        archive.unlink()
-    # A link may lead out of the folder, and what it leads to has a name of its own.
-    for link in [found for found in folder.rglob("*") if found.is_symlink()]:
-        link.unlink()
+class _Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """A packed file, what errors call it, and how much may come of it."""
 
+    path: Path
+    shown: str
+    limits: Limits
 
-def _extract(archive: Path, shown: str, folder: Path, wanted: Sequence[str]) -> None:
-    include = [word for name in wanted for word in ("--include", name)]
-    done = proc.run([_which("bsdtar"), *_EXTRACT, str(archive), *include], cwd=folder)
-    if done.returncode != 0 and _complaints(done):
-        raise _failure(shown, _complaints(done))
+    def unpack(self, folder: Path) -> None:
+        archive: Path | None = self.path
+        if _magic(self.path).startswith(_DEB):
+            # A .deb is an ar of tars; the program reads one layer at a time.
+            self._extract(self.path, folder, ["data.tar*"])
+            archive = next(folder.glob("data.tar*"), None)
+            if archive is None:
+                raise UsageError(
+                    f"--kernel {self.shown}: an archive, but no package: it has no data.tar"
+                )
+        self._extract(archive or self.path, folder, _WANTED)
+        if archive and archive != self.path:
+            archive.unlink()
+        # A link may lead out of the folder, and what it leads to has a name of its own.
+        for link in [found for found in folder.rglob("*") if found.is_symlink()]:
+            link.unlink()
 
+    def _extract(self, archive: Path, folder: Path, wanted: Sequence[str]) -> None:
+        include = [word for name in wanted for word in ("--include", name)]
+        done = self._run(["bsdtar", *_EXTRACT, str(archive), *include], folder)
+        if done.returncode != 0 and _complaints(done):
+            raise _failure(self.shown, _complaints(done))
 
-def _decompress(path: Path, shown: str, folder: Path) -> None:
-    done = proc.run([_which("bsdcat"), str(path)], out_path=folder / path.stem)
-    if done.returncode != 0:
-        raise _failure(shown, _complaints(done))
+    def decompress(self, folder: Path) -> None:
+        done = self._run(["bsdcat", str(self.path)], folder, folder / self.path.stem)
+        if done.returncode != 0:
+            raise _failure(self.shown, _complaints(done))
+
+    def _run(
+        self, argv: Sequence[str], folder: Path, out_path: Path | None = None
+    ) -> proc.Completed:
+        argv = [_which(argv[0]), *argv[1:]]
+        limits = self.limits
+        too_large = UsageError(f"--kernel {self.shown}: unpacks to more than {limits.disk_mib} MiB")
+        try:
+            done = sandbox.run(
+                argv, read=[self.path], write=[folder], limits=limits, out_path=out_path
+            )
+        except proc.Breach as breach:
+            raise too_large from breach
+        # The kernel stops a file there; how the program ends then is its own affair.
+        files = (path.lstat() for path in folder.rglob("*"))
+        if any(file.st_size >= limits.disk_bytes for file in files):
+            raise too_large
+        return done
 
 
 def _which(program: str) -> str:

@@ -38,6 +38,16 @@ def _run(variant: str, release: str, *rows: ExpectationResult, scenario: str = "
     )  # fmt: skip
 
 
+def test_what_runs_have_said_is_text_and_no_markup() -> None:
+    hostile = "<script>x</script> [a](javascript:b) `c` \x1b[2J"
+    page = claims.page([_run("on", "1", _row("a.x", hostile, claim=f"mail: {hostile}"))])
+    line = _line(page, "a.x")
+    # HTML and links are not begun but where code is, which a backtick would end.
+    assert line.count("<") == line.count(r"\<") + 2
+    assert r"\<script>x\</script> \[a\](javascript:b) \`c\` \\x1b\[2J" in line
+    assert r"`<script>x</script> [a](javascript:b) 'c' \x1b[2J`" in line
+
+
 def _line(page: str, name: str) -> str:
     return next(line for line in page.splitlines() if f"`{name}`" in line and line[0] == "|")
 

@@ -23,6 +23,7 @@ from harness import (
 from harness import series as all_series
 from harness.errors import HostError, Outcome, SubjectError, UsageError
 from harness.job import BootPlan, Initramfs, Scenario, Tree
+from harness.kselftest import TOP
 from harness.result import RunResult
 from harness.store import Store, digest_of_file
 
@@ -124,6 +125,20 @@ def test_they_are_built_once_and_again_when_the_headers_differ(
     assert (entry.cached, entry.why) == (False, "headers differs")
     done = subprocess.run([made.path / "good"], capture_output=True, text=True, check=True)
     assert "ok 1 other\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["../../../../escaped", "/var/escaped"])
+def test_no_program_is_outside_its_folder(clone: Path, store: Store, name: str) -> None:
+    makefile = clone / TOP / "demo/Makefile"
+    makefile.write_text(
+        f"TEST_GEN_PROGS := {name}\nharness-list:\ninclude ../lib.mk\n"
+        f"override TEST_GEN_PROGS := {name}\n"
+    )
+    commit(clone, "selftests: escape")
+    made = take(clone, store)
+    (test,) = kselftest.find(["demo"], made)
+    with pytest.raises(SubjectError, match=f"names {name}, which is not in its folder"):
+        kselftest_build.build(maker_of(made, store), test)
 
 
 @pytest.mark.parametrize(

@@ -210,8 +210,8 @@ def _full_name(pid: int, short: str) -> str:
     return os.path.basename(words[0].decode()) or short  # noqa: PTH119 - no path of ours
 
 
-def processes_of(session: int) -> list[str]:
-    """Return the commands of the processes whose parent or session was the run."""
+def processes_of(mark: str) -> list[str]:
+    """Return the commands of the processes that have `mark` in their PATH: the run's."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -219,7 +219,7 @@ def processes_of(session: int) -> list[str]:
             environment = (path / "environ").read_bytes()
         except OSError:
             continue
-        if f"HARNESS_TEST_SESSION={session}".encode() in environment:
+        if mark.encode() in environment:
             found.append(words[0].decode())
     return found
 
@@ -239,10 +239,13 @@ def test_a_run_that_is_stopped_leaves_nothing_and_the_next_is_right(
     signal_: signal.Signals,
     code: int,
 ) -> None:
-    mark = os.getpid() * 1000 + time.monotonic_ns() % 1000
-    monkeypatch.setenv("HARNESS_TEST_SESSION", str(mark))
+    # PATH is all that a build is given of the environment.
+    mark = f"/harness-test-{os.getpid()}-{time.monotonic_ns()}"
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{path}:{mark}")
     child = start(project, "--kconfig", SLOW[stage])
     wait_for_stage(project, child, stage)
+    assert len(processes_of(mark)) > 1
     child.send_signal(signal_)
     _, error = child.communicate(timeout=15)
     assert child.returncode == code, error
@@ -257,7 +260,7 @@ def test_a_run_that_is_stopped_leaves_nothing_and_the_next_is_right(
         assert not list((tmp_path / "cache/harness/tmp").glob("*"))
     assert not list((tmp_path / "state/harness/runs").glob("*/result.json"))
 
-    monkeypatch.delenv("HARNESS_TEST_SESSION")
+    monkeypatch.setenv("PATH", path)
     done = harness("boot", "--tree", "linux", cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
     assert not list((tmp_path / "cache/harness/tmp").glob("*"))

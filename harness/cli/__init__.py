@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from harness import __version__
+from harness import __version__, printable
 from harness.errors import (
     EXIT_CODE_HELP,
     EXIT_HOST,
@@ -126,9 +126,9 @@ def _interrupted() -> int:
 
 
 def _complain(error: HarnessError) -> None:
-    click.echo(f"error: {error.message}", err=True)
+    click.echo(f"error: {printable.text(error.message)}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        click.echo(f"hint: {printable.text(error.hint)}", err=True)
 
 
 def _host_fault(error: OSError) -> HostError:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from harness import printable
 from harness.cli import options
 
 
@@ -20,6 +21,7 @@ def command(**given: Any) -> int:
     """
     tree = options.make_pipeline(**given).tree
     for patch in tree.patches:
-        click.echo(f"{patch.commit[:12]} {patch.state.value:<15} {patch.number}: {patch.subject}")
+        subject = printable.text(patch.subject)
+        click.echo(f"{patch.commit[:12]} {patch.state.value:<15} {patch.number}: {subject}")
     click.echo(f"{tree.commit} tree {tree.tree_hash} in {tree.repo}")
     return 0

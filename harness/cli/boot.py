@@ -51,7 +51,7 @@ def command(
     from harness import record, result  # noqa: PLC0415 - msgspec, which --help need not pay for
 
     pipeline = options.make_pipeline(
-        on_output=options.stream if verbose else None,
+        on_output=options.streamer() if verbose else None,
         verbose=verbose,
         expect=None if expect == "auto" else expect,
         **given,

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from harness import printable
 from harness.cli import options
 
 
@@ -29,6 +30,7 @@ def command(*, image: str | None, **given: Any) -> int:
     pipeline = options.make_pipeline(**given)
     kernel = pipeline.build(image) if image else pipeline.kernel
     for warning in kernel.warnings:
-        click.echo(f"{warning.file}: {warning.message} [{warning.flag}]", err=True)
+        words = f"{warning.file}: {warning.message} [{warning.flag}]"
+        click.echo(printable.text(words), err=True)
     click.echo(kernel.image)
     return 0

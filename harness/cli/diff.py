@@ -139,5 +139,5 @@ def _pipeline(given: dict[str, Any]) -> Pipeline:
             raise UsageError(f"--{name} is given twice, where one is expected", hint=_SIDES_HINT)
     single = {name: given[name][0] for name in _SIDES if given.get(name)}
     rest = {name: value for name, value in given.items() if name not in _SIDES}
-    on_output = options.stream if given["verbose"] else None
+    on_output = options.streamer() if given["verbose"] else None
     return options.make_pipeline(on_output=on_output, **{"flows": ALL_FLOWS, **rest}, **single)

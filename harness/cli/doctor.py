@@ -36,6 +36,7 @@ def command() -> int:
     if not vital:
         chosen = accel.choose(arch.of_this_machine(), Store(paths.cache_dir()))
         click.echo(f"accelerator: {chosen}")
+        click.echo(doctor.sandbox_line())
     for line in doctor.install_lines(tools):
         click.echo(line)
     ready = "no: a tool that the main job needs is missing" if vital else "yes"

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from harness import initramfs, outfit
+from harness import initramfs, outfit, printable
 from harness.cli import options
 
 
@@ -27,7 +27,7 @@ def command(*, is_list: bool, **given: Any) -> int:
     if is_list:
         # What is in it is the same, however it is packed.
         for line in initramfs.list_contents(pipeline.initramfs.path):
-            click.echo(line)
+            click.echo(printable.text(line))
     else:
         job, store = pipeline.job, pipeline.store
         click.echo(outfit.pack(pipeline.initramfs, job.compress, store, pipeline.stages).path)

@@ -36,7 +36,7 @@ def command(*, is_json: bool, flows: tuple[str, ...], verbose: bool, **given: An
     from harness import observations, observe  # noqa: PLC0415 - what --help need not pay for
 
     pipeline = options.make_pipeline(
-        on_output=options.stream if verbose else None,
+        on_output=options.streamer() if verbose else None,
         verbose=verbose,
         flows=flows or ALL_FLOWS,
         **given,

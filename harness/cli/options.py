@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from harness import log, paths, settings
+from harness import log, paths, printable, settings
 from harness.errors import UsageError
 from harness.job import Job
 from harness.pipeline import Pipeline
@@ -238,10 +238,18 @@ def set_talk(*, quiet: bool, verbose: bool) -> None:
     log.set_level(log.Level.QUIET if quiet else log.Level.VERBOSE if verbose else log.Level.NORMAL)
 
 
-def stream(data: bytes) -> None:
-    """Show what the guest prints, as it comes."""
-    sys.stderr.buffer.write(data.replace(b"\r", b""))
-    sys.stderr.buffer.flush()
+def streamer() -> Callable[[bytes], None]:
+    """Return what shows the guest's bytes as they come; what a terminal would obey is spelt out."""
+    import codecs  # noqa: PLC0415 - for --verbose alone
+
+    # A character may come in two parts.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def stream(data: bytes) -> None:
+        sys.stderr.write(printable.text(decoder.decode(data).replace("\r", "")))
+        sys.stderr.flush()
+
+    return stream
 
 
 def kernel_words(

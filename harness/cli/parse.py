@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import click
 
-from harness import console, parsed, prefixes, verdict
+from harness import console, parsed, prefixes, printable, verdict
 from harness.cli import options
 from harness.errors import EXIT_CODES, Outcome
 from harness.log import warn
@@ -47,7 +47,7 @@ def command(*, log: BinaryIO, vmlinux: Path | None, is_json: bool) -> int:
         sys.stdout.buffer.write(parsed.encode(parsed.of(read, found)))
         return EXIT_CODES[found.outcome]
     word = options.style(found.outcome.value, "good" if found.outcome is Outcome.PASS else "bad")
-    click.echo(f"{word}: {found.reason}")
+    click.echo(f"{word}: {printable.text(found.reason)}")
     for line in found.evidence:
-        click.echo(f"  {line}")
+        click.echo(f"  {printable.text(line)}")
     return EXIT_CODES[found.outcome]

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from harness import report, result, runs
+from harness import printable, report, result, runs
 from harness.cli import options
 
 
@@ -22,7 +22,7 @@ def command(*, run: str | None, is_list: bool, is_json: bool) -> int:
     """
     if is_list:
         for folder in runs.all_runs():
-            found = runs.read(folder)
+            found = printable.struct(runs.read(folder))
             click.echo(f"{found.id}  {found.verdict.outcome.value:<12}  {found.verdict.reason}")
         return 0
     folder = runs.find(run)
