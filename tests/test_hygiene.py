@@ -22,7 +22,7 @@ BIN = Path(sys.executable).parent
 # order in which they run.
 # fmt: off
 ORDER = (
-    *("errors", "printable", "job", "paths", "log", "environment", "processes", "proc"),
+    *("errors", "printable", "job", "paths", "faults", "log", "environment", "processes", "proc"),
     *("lock", "store"),
     *("strict_toml", "limits", "sandbox", "products"),
     *("arch", "toolchain", "settings_file", "settings", "gitrepo"),

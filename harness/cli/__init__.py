@@ -1,24 +1,18 @@
 """The command line: one module a verb, imported only when that verb is typed."""
 
-import errno
+import contextlib
 import importlib
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import NoReturn
 
 import click
 
 from harness import __version__, printable
-from harness.errors import (
-    EXIT_CODE_HELP,
-    EXIT_HOST,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
-    HarnessError,
-    HostError,
-)
+from harness.errors import EXIT_CODE_HELP, EXIT_HOST, EXIT_INTERRUPTED, EXIT_USAGE, HarnessError
 
 # Verb → the line that `harness --help` shows for it. The module of the same name holds `command`.
 VERBS: dict[str, str] = {
@@ -37,6 +31,9 @@ VERBS: dict[str, str] = {
     "doctor": "what is here, what is missing, how to get it",
     "gc": "bound the cache by age and size",
 }
+
+# Set in the environment, it shows where in the tool a fault of its own is.
+_TRACEBACK = "HARNESS_TRACEBACK"
 
 _EPILOG = """\b
 Examples:
@@ -91,51 +88,72 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; every way it can end has its exit code here."""
+    """Run the command line; every way it can end has its exit code here.
+
+    A fault of the tool's own is none of the kernel's: it never ends in 1, as Python's would.
+    """
     # A CI stops a job with SIGTERM: end as on ^C, so that no half-made folder is left.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _interrupted()
-    except KeyboardInterrupt:
-        code = _interrupted()
+        # What is still in a buffer may not fit on the disk either.
+        sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        code = _complain("interrupted", code=EXIT_INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         code = EXIT_USAGE
     except HarnessError as error:
-        _complain(error)
-        code = error.exit_code
-    except BrokenPipeError:
-        # The reader of our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except OSError as error:
-        _complain(_host_fault(error))
+        code = _complain_of(error)
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has seen enough, perhaps not the verdict. click would exit 1.
         code = EXIT_HOST
-    sys.exit(code if isinstance(code, int) else 0)
+    except (OSError, MemoryError) as error:
+        from harness import faults  # noqa: PLC0415 - only for this message
+
+        code = _complain_of(faults.explain(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the tool's own
+        code = _internal(error)
+    _end(code if isinstance(code, int) else 0)
+
+
+def _end(code: int) -> NoReturn:
+    """Leave with this code, and no other because of what cannot be written any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Python would try it once more, and exit by that.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _interrupted() -> int:
-    click.echo("interrupted", err=True)
-    return EXIT_INTERRUPTED
+def _complain(*lines: str, code: int) -> int:
+    # There may be nothing to say it on: that changes no exit code.
+    with contextlib.suppress(OSError):
+        for line in lines:
+            click.echo(line, err=True)
+    return code
 
 
-def _complain(error: HarnessError) -> None:
-    click.echo(f"error: {printable.text(error.message)}", err=True)
-    if error.hint:
-        click.echo(f"hint: {printable.text(error.hint)}", err=True)
+def _complain_of(error: HarnessError) -> int:
+    hint = [f"hint: {printable.text(error.hint)}"] if error.hint else []
+    return _complain(f"error: {printable.text(error.message)}", *hint, code=error.exit_code)
 
 
-def _host_fault(error: OSError) -> HostError:
-    where = f": {error.filename}" if error.filename else ""
-    hint = {
-        errno.ENOSPC: "free some space: `harness gc`, or set XDG_CACHE_HOME to a larger disk",
-        errno.EROFS: "set XDG_CACHE_HOME and XDG_STATE_HOME to folders that can be written",
-        errno.EACCES: "set XDG_CACHE_HOME and XDG_STATE_HOME to folders that can be written",
-    }.get(error.errno or 0)
-    return HostError(f"{error.strerror or error}{where}", hint=hint)
+def _internal(error: Exception) -> int:
+    if os.environ.get(_TRACEBACK):
+        with contextlib.suppress(OSError):
+            traceback.print_exception(error)
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(at.filename)}:{at.lineno}"  # noqa: PTH119 - no path to look at
+    return _complain(
+        f"error: the tool itself failed at {where}: {type(error).__name__}: {error}",
+        f"hint: please report it, with what it prints when {_TRACEBACK}=1 is set",
+        code=EXIT_HOST,
+    )
