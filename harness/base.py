@@ -3,16 +3,15 @@
 It is imported from the upstream tarball, once; the commit is the same on every machine.
 """
 
-import json
 import os
 import re
 from pathlib import Path
 
 import msgspec
 
-from harness import gitrepo, log
+from harness import gitrepo, log, notes
 from harness.errors import HostError, UsageError
-from harness.store import Store, write_atomically
+from harness.store import Store
 
 DEFAULT_VERSION = "6.18.5"
 _VERSION = re.compile(r"v?(?P<version>\d+\.\d+(?:\.\d+)?(?:-rc\d+)?)")
@@ -70,21 +69,21 @@ def version_of(name: str) -> str:
 
 
 def _read(record: Path, repo: gitrepo.Repo, version: str) -> Base | None:
-    try:
-        data: dict[str, str] = json.loads(record.read_bytes())
-        # A record without its pack is worth nothing: the base is imported again.
-        if not (repo.path / "objects" / "pack" / data["pack"]).is_file():
-            return None
-        return Base(
-            name=version,
-            repo=repo,
-            commit=data["commit"],
-            tree_hash=data["tree"],
-            source=data["source"],
-            lane=version,
-        )
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    data = notes.read(record, version)
+    if not data:
         return None
+    pack = repo.path / "objects" / "pack" / data["pack"]
+    # A record without its pack is worth nothing: the base is imported again.
+    if not (pack.is_file() and pack.with_suffix(".idx").is_file()):
+        return None
+    return Base(
+        name=version,
+        repo=repo,
+        commit=data["commit"],
+        tree_hash=data["tree"],
+        source=data["source"],
+        lane=version,
+    )
 
 
 def _import(version: str, repo: gitrepo.Repo, record: Path, store: Store) -> None:
@@ -110,7 +109,7 @@ def _import(version: str, repo: gitrepo.Repo, record: Path, store: Store) -> Non
     gitrepo.check(repo.path, ["update-ref", f"refs/bases/{version}", done.commit])
     data = {"commit": done.commit, "tree": done.tree, "source": tarball.source}
     # Written last: until then the import has not happened.
-    write_atomically(record, json.dumps({**data, "pack": done.pack.name}, indent=1).encode())
+    notes.write(record, version, {**data, "pack": done.pack.name})
     tarball.discard()
 
 

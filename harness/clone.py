@@ -7,7 +7,7 @@ worktree, index, ref or file of the clone is touched.
 import re
 from pathlib import Path
 
-from harness import gitrepo
+from harness import gitrepo, notes
 from harness.base import Base
 from harness.errors import UsageError
 from harness.store import Store, digest_of, write_atomically
@@ -72,9 +72,10 @@ def _open(store: Store, lane: str, objects: Path) -> gitrepo.Repo:
 
 def _kernel_tree(repo: gitrepo.Repo, commit: str, rev: str, clone: Path) -> str:
     """Return the tree hash of a commit, which has to be a whole kernel; looks at each once."""
-    seen = repo.records / "kernels" / commit
-    if seen.exists():
-        return seen.read_text()
+    seen = repo.records / "kernels" / f"{commit}.json"
+    known = notes.read(seen, commit)
+    if known:
+        return known["tree"]
     # All of it in the tool's repository: a partial clone would fetch, and write what it got.
     tree = gitrepo.run(repo.path, ["rev-parse", "--verify", f"{commit}^{{tree}}"])
     argv = ["rev-list", "--objects", "--missing=print", "--no-walk", tree.text]
@@ -92,5 +93,5 @@ def _kernel_tree(repo: gitrepo.Repo, commit: str, rev: str, clone: Path) -> str:
             f"--tree {clone}: {rev} is no kernel tree: "
             "expected Kconfig, and a Makefile with VERSION at its top"
         )
-    write_atomically(seen, tree.text.encode())
+    notes.write(seen, commit, {"tree": tree.text})
     return tree.text

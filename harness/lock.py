@@ -17,6 +17,13 @@ class Lock:
     def __del__(self) -> None:
         self.release()
 
+    @property
+    def fd(self) -> int:
+        """The open file. A child that inherits it holds the lock for as long as it lives."""
+        if self._fd is None:
+            raise ValueError(self._path)
+        return self._fd
+
     def acquire(self, *, shared: bool = False, blocking: bool = True, what: str = "") -> bool:
         """Take the lock, or change its mode; say why if that means waiting for another process.
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness import apt, log, proc
+from harness import apt, log, notes, proc
 from harness.arch import Arch
 from harness.errors import HarnessError, HostError, UsageError
 from harness.lock import Lock
-from harness.store import Store, digest_of, write_atomically
+from harness.store import Store, digest_of
 
 PREFIX = "deb:"
 # In which suites, besides the machine's own, kernels are looked for.
@@ -75,7 +75,7 @@ def fetch(word: str, arch: Arch, store: Store) -> tuple[Package, ...]:
         )
     top = store.root / "apt" / f"packages-{arch.debian}"
     note = top / "answers" / f"{digest_of(word.encode())[:16]}.json"
-    files = _noted(note)
+    files = _noted(note, word)
     if not files:
         lock = Lock(top.with_name(f"{top.name}.lock"))
         lock.acquire(what="it asks Debian for a package")
@@ -83,7 +83,7 @@ def fetch(word: str, arch: Arch, store: Store) -> tuple[Package, ...]:
             files = _ask(match["name"], match["version"], _Index(top, arch))
         finally:
             lock.release()
-        write_atomically(note, msgspec.json.encode(files))
+        notes.write(note, word, {"files": msgspec.json.encode(files).decode()})
     try:
         return tuple(_download(file, store) for file in files)
     except HostError:
@@ -92,13 +92,21 @@ def fetch(word: str, arch: Arch, store: Store) -> tuple[Package, ...]:
         raise
 
 
-def _noted(path: Path) -> list[_File]:
+def _noted(path: Path, word: str) -> list[_File]:
     """Return the answer of an earlier run, if it is not too old."""
+    known = notes.read(path, word) if _is_fresh(path) else None
     try:
-        is_fresh = time.time() - path.stat().st_mtime < _FRESH_S
-        return msgspec.json.decode(path.read_bytes(), type=list[_File]) if is_fresh else []
-    except (FileNotFoundError, msgspec.DecodeError):
+        return msgspec.json.decode(known["files"], type=list[_File]) if known else []
+    except (KeyError, msgspec.DecodeError):
         return []
+
+
+def _is_fresh(path: Path) -> bool:
+    try:
+        # What is of the future was written before the clock was set back: nobody knows when.
+        return 0 <= time.time() - path.stat().st_mtime < _FRESH_S
+    except FileNotFoundError:
+        return False
 
 
 class _Index:
@@ -117,7 +125,7 @@ class _Index:
         self.failures: list[str] = []
         self._stamp = top / f"asked-{digest_of(sources.encode())[:8]}"
         self._is_new = False
-        if not self._is_fresh():
+        if not _is_fresh(self._stamp):
             self.refresh()
 
     def refresh(self) -> bool:
@@ -129,12 +137,6 @@ class _Index:
         if all(apt.is_no_suite(failure) for failure in self.failures):
             self._stamp.touch()
         return True
-
-    def _is_fresh(self) -> bool:
-        try:
-            return time.time() - self._stamp.stat().st_mtime < _FRESH_S
-        except FileNotFoundError:
-            return False
 
     def show(self, words: Iterable[str], *, all_versions: bool = False) -> list[_Stanza]:
         """Return what there is of each NAME (apt's choice, or all versions) or NAME=VERSION."""

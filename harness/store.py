@@ -20,6 +20,9 @@ from harness.errors import HostError
 from harness.lock import Lock
 
 _MANIFEST = "manifest.json"
+_NEW = ".new"
+# Where notes are written beside the entries.
+_NOTES = ("last", "toolchain", "downloads", "lanes/*", "lanes/*/out", "*/harness/*")
 _README = """\
 This is the cache of `harness`. Everything in it can be made again: delete it when you like,
 or bound it with `harness gc`.
@@ -54,13 +57,43 @@ def key_of(kind: str, inputs: Mapping[str, str]) -> str:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old bytes or the new ones, never a mixture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    # Always the same name: what a killed process left is used by the next one.
+    scratch = path.with_name(f".{path.name}{_NEW}")
+    lock = Lock(scratch)
+    lock.acquire(what=f"it writes {path.name}")
     try:
         scratch.write_bytes(data)
         scratch.replace(path)
-    finally:
+    except BaseException:
         scratch.unlink(missing_ok=True)
+        raise
+    finally:
+        lock.release()
+
+
+def _verify(path: Path) -> None:
+    """Hold an entry against its manifest, and that against the entry's name.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, AttributeError: it is not what was published.
+    """
+    manifest = json.loads((path / _MANIFEST).read_bytes())
+    kind, files = manifest["kind"], manifest["files"]
+    if kind != path.parent.name or key_of(kind, manifest["inputs"]) != path.name:
+        raise ValueError(_MANIFEST)
+    for name, digest in files.items():
+        if digest_of_file(path / name) != digest:
+            raise ValueError(name)
+    # A manifest that has lost a line would let that file be anything.
+    for name in _files_in(path):
+        if name not in files and name != _MANIFEST:
+            raise ValueError(name)
+
+
+def _files_in(folder: Path) -> Iterator[str]:
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            yield str(file.relative_to(folder))
 
 
 class Store:
@@ -69,6 +102,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._held: dict[str, Lock] = {}
+        self._is_swept = False
 
     # --- entries ------------------------------------------------------------------------
 
@@ -87,6 +121,8 @@ class Store:
         caller, and nothing is published.
         """
         key = key_of(kind, inputs)
+        if not self._is_swept:
+            self.sweep()
         found = self.get(kind, key)
         if found:
             return Entry(path=found, key=key, cached=True, why="")
@@ -112,12 +148,7 @@ class Store:
     def _hold(self, kind: str, key: str, lock: Lock, *, why: str) -> Entry:
         lock.acquire(shared=True)
         self._held[f"{kind}-{key}"] = lock
-        return Entry(
-            path=self._path(kind, key),
-            key=key,
-            cached=not why,
-            why=why,
-        )
+        return Entry(path=self._path(kind, key), key=key, cached=not why, why=why)
 
     def get(self, kind: str, key: str) -> Path | None:
         """Return a sound entry's folder, or None. An unsound one is set aside, and said."""
@@ -141,11 +172,7 @@ class Store:
     ) -> None:
         with self.scratch(kind) as scratch:
             make(scratch)
-            files = {
-                str(file.relative_to(scratch)): digest_of_file(file)
-                for file in sorted(scratch.rglob("*"))
-                if file.is_file()
-            }
+            files = {name: digest_of_file(scratch / name) for name in _files_in(scratch)}
             manifest = {"kind": kind, "inputs": dict(inputs), "files": files}
             (scratch / _MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,19 +182,19 @@ class Store:
                 # Two processes made it after a damaged one was set aside; either will do.
                 if not path.is_dir():
                     raise
-        write_atomically(self.root / "last" / kind, json.dumps(dict(inputs)).encode())
+        # It only explains the next miss.
+        with suppress(OSError):
+            write_atomically(self.root / "last" / kind, json.dumps(dict(inputs)).encode())
 
     def _is_sound(self, path: Path) -> bool:
         try:
-            manifest = json.loads((path / _MANIFEST).read_bytes())
-            files: dict[str, str] = manifest["files"]
-            for name, digest in files.items():
-                if digest_of_file(path / name) != digest:
-                    raise ValueError(name)
+            _verify(path)
         except FileNotFoundError as error:
             if not path.is_dir():
                 return False
             reason = f"{Path(str(error.filename)).name} is missing"
+        except OSError as error:
+            reason = f"it cannot be read ({error.strerror})"
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"it does not match its digest ({error})"
         else:
@@ -175,6 +202,12 @@ class Store:
         log.warn(f"{path}: {reason}; set aside, and made again")
         self._set_aside(path)
         return False
+
+    def forget(self, kind: str, inputs: Mapping[str, str]) -> None:
+        """Make that there is no such entry; one that is in use elsewhere stays there."""
+        path = self._path(kind, key_of(kind, inputs))
+        self._held.pop(f"{kind}-{path.name}", None)
+        self._set_aside(path)
 
     def _set_aside(self, path: Path) -> None:
         bad = self.root / "bad" / f"{path.name}-{secrets.token_hex(4)}"
@@ -187,11 +220,11 @@ class Store:
     def _first_difference(self, kind: str, inputs: Mapping[str, str]) -> str:
         try:
             last: dict[str, str] = json.loads((self.root / "last" / kind).read_bytes())
-        except (OSError, ValueError):
+            for name, value in inputs.items():
+                if last.get(name) != value:
+                    return f"{name} differs"
+        except (OSError, ValueError, AttributeError):
             return "first of its kind"
-        for name, value in inputs.items():
-            if last.get(name) != value:
-                return f"{name} differs"
         return "no longer in the cache"
 
     # --- folders ------------------------------------------------------------------------
@@ -217,21 +250,24 @@ class Store:
             lock.remove()
 
     def sweep(self) -> None:
-        """Delete what processes that were killed left in `tmp`."""
-        for lock_path in (self.root / "tmp").glob("*.lock"):
-            lock = Lock(lock_path)
-            if lock_path.exists() and lock.acquire(blocking=False):
-                shutil.rmtree(lock_path.with_suffix(""), ignore_errors=True)
-                lock.remove()
+        """Delete what processes that were killed left in `tmp`, and files they had half written."""
+        self._is_swept = True
+        for pattern in ("tmp/*.lock", *(f"{folder}/.*{_NEW}" for folder in _NOTES)):
+            for lock_path in self.root.glob(pattern):
+                lock = Lock(lock_path)
+                if lock_path.exists() and lock.acquire(blocking=False):
+                    if lock_path.suffix != _NEW:
+                        shutil.rmtree(lock_path.with_suffix(""), ignore_errors=True)
+                    lock.remove()
 
     @contextmanager
-    def locked(self, name: str, what: str) -> Iterator[None]:
+    def locked(self, name: str, what: str) -> Iterator[Lock]:
         """Hold the lock `name` for a while; `what` tells a waiting user who has it."""
         self._prepare(self.root)
         lock = Lock(self.root / "locks" / f"{name}.lock")
         lock.acquire(what=what)
         try:
-            yield
+            yield lock
         finally:
             lock.release()
 
@@ -246,10 +282,9 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise HostError(
-                f"cannot write the cache {self.root}: {error.strerror}",
-                hint="set XDG_CACHE_HOME to a folder that can be written",
-            ) from error
+            hint = "set XDG_CACHE_HOME to a folder that can be written"
+            message = f"cannot write the cache {self.root}: {error.strerror}"
+            raise HostError(message, hint=hint) from error
         readme = self.root / "README"
         if not readme.exists():
             readme.write_text(_README)

@@ -1,12 +1,12 @@
 """What a source answers when it is asked for a kernel version: a tarball, or why there is none."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from harness.store import digest_of_file, write_atomically
+from harness import notes
+from harness.store import digest_of_file
 
 
 class Tarball(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class Tarball(msgspec.Struct, frozen=True, kw_only=True):
     def keep(self) -> "Tarball":
         """Note beside the file what it was held against: the next run can use it."""
         data = {"source": self.source, "sha256": self.sha256}
-        write_atomically(_note(self.path), json.dumps(data).encode())
+        notes.write(_note(self.path), self.path.name, data)
         return self
 
     def discard(self) -> None:
@@ -46,13 +46,9 @@ def kept(version: str, folder: Path) -> "Tarball | list[Miss]":
     """Return a tarball that an earlier run downloaded, verified and did not import."""
     for note in sorted(folder.glob(f"linux[-_]{version}.*.source")):
         path = note.with_suffix("")
-        try:
-            data: dict[str, str] = json.loads(note.read_bytes())
-            found = Tarball(path=path, source=data["source"], sha256=data["sha256"])
-        except (ValueError, KeyError, TypeError):
-            continue
-        if path.is_file() and digest_of_file(path) == found.sha256:
-            return found
+        data = notes.read(note, path.name)
+        if data and path.is_file() and digest_of_file(path) == data["sha256"]:
+            return Tarball(path=path, source=data["source"], sha256=data["sha256"])
     return []
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness import proc
+from harness import notes, proc
 from harness.arch import Arch
 from harness.errors import HostError, UsageError
-from harness.store import Store, digest_of, write_atomically
+from harness.store import Store, digest_of
 
 # Programs that stand in for a compiler: theirs is not the version that counts, and they do not
 # change when the compiler does.
@@ -91,15 +91,13 @@ def toolchain_id(path: str, store: Store) -> str:
     if real.name in _WRAPPERS:
         return _ask(path)
     # The name counts too: one file may be several programs by the name it is called.
-    facts = (Path(path).absolute(), real, seen.st_size, seen.st_mtime_ns, seen.st_ino)
-    note = store.root / "toolchain" / digest_of(repr(facts).encode())[:32]
-    try:
-        version = note.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        version = ""
-    if not version:
-        version = _ask(path)
-        write_atomically(note, version.encode())
+    facts = repr((Path(path).absolute(), real, seen.st_size, seen.st_mtime_ns, seen.st_ino))
+    note = store.root / "toolchain" / f"{digest_of(facts.encode())[:32]}.json"
+    known = notes.read(note, facts)
+    if known:
+        return known["version"]
+    version = _ask(path)
+    notes.write(note, facts, {"version": version})
     return version
 
 

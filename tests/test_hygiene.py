@@ -23,7 +23,7 @@ BIN = Path(sys.executable).parent
 # fmt: off
 ORDER = (
     *("errors", "printable", "job", "paths", "faults", "log", "environment", "processes", "proc"),
-    *("lock", "store"),
+    *("lock", "store", "notes"),
     *("strict_toml", "limits", "sandbox", "products"),
     *("arch", "toolchain", "settings_file", "settings", "gitrepo"),
     *("series_file", "mail", "diffpaths", "thread", "folder", "series"),

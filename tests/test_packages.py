@@ -143,6 +143,6 @@ def test_a_machine_without_a_mirror(
 def test_a_damaged_note_is_asked_for_again(store: Store) -> None:
     first = packages.fetch("linux-binary-6.12.1-amd64", ARCH, store)
     (note,) = (store.root / "apt/packages-amd64/answers").iterdir()
-    assert json.loads(note.read_bytes())[0]["sha256"] == first[0].sha256
+    assert first[0].sha256 in json.loads(note.read_bytes())["files"]
     note.write_text("[{")
     assert packages.fetch("linux-binary-6.12.1-amd64", ARCH, store) == first

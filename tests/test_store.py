@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,19 @@ def test_a_failed_make_leaves_nothing(store: Store) -> None:
     assert not put(store, "1").cached
 
 
+def drop_from_manifest(path: Path) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["files"] = {}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def become_another(path: Path) -> None:
+    """Put a sound entry in its place, with its own manifest."""
+    other = put(Store(path.parents[2]), "2", text="other").path
+    shutil.rmtree(path)
+    shutil.copytree(other, path)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -60,6 +74,8 @@ def test_a_failed_make_leaves_nothing(store: Store) -> None:
         pytest.param(lambda path: (path / "manifest.json").unlink(), id="no manifest"),
         pytest.param(lambda path: (path / "manifest.json").write_text("{"), id="broken manifest"),
         pytest.param(lambda path: (path / "manifest.json").write_text("[1]"), id="other manifest"),
+        pytest.param(drop_from_manifest, id="a line less"),
+        pytest.param(become_another, id="another entry"),
     ],
 )
 def test_a_damaged_entry_is_set_aside_and_made_again(
