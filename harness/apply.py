@@ -7,14 +7,19 @@ user's. What `git am --3way` would do per patch is done here by the plumbing ben
 import re
 from pathlib import Path
 
-from harness import gitrepo, proc
+from harness import faults, gitrepo, proc
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import AppliedPatch, Patch, PatchState, Series
 
 _FAILED_AT = re.compile(r"^error: patch failed: (?P<file>.+):(?P<line>\d+)$", re.MULTILINE)
 _FAILED_FILE = re.compile(r"^error: (?P<file>[^:\n]+): (?P<why>[^\n]+)$", re.MULTILINE)
-# From these git's words stop being about the patch.
-_GIT_BROKE = ("fatal: ", "error: unable to write", "error: insufficient permission")
+# These of git's words are not about the patch.
+_GIT_BROKE = re.compile(
+    r"^fatal: .*|^error: (?:unable to |insufficient permission|inflate|object file |loose object "
+    r"|packfile |bad |(?:git apply: )?(?:cannot|could not|failed to) read|failed to read).*"
+    r"|.*(?:No space left|Disk quota exceeded|Input/output error|Cannot allocate memory).*",
+    re.MULTILINE,
+)
 _MAX_EVIDENCE = 12
 
 
@@ -59,7 +64,7 @@ def _apply_one(repo: Path, patch: Patch, index: Path) -> None:
     direct = gitrepo.run(repo, [*apply_cached, "-"], index=index, stdin=patch.diff)
     if direct.returncode == 0:
         return
-    _raise_if_git_broke(direct)
+    _raise_if_git_broke(repo, direct)
     reverse = gitrepo.run(
         repo, [*apply_cached, "--reverse", "--check", "-"], index=index, stdin=patch.diff
     )
@@ -68,14 +73,16 @@ def _apply_one(repo: Path, patch: Patch, index: Path) -> None:
     # Reads the blobs that the patch's `index` lines name, where the repository has them.
     merged = gitrepo.run(repo, [*apply_cached, "--3way", "-"], index=index, stdin=patch.diff)
     if merged.returncode != 0:
-        _raise_if_git_broke(merged)
+        _raise_if_git_broke(repo, merged)
         raise _failure(patch, direct.error_text, merged.error_text)
 
 
-def _raise_if_git_broke(done: proc.Completed) -> None:
-    broken = next((x for x in done.error_text.splitlines() if x.startswith(_GIT_BROKE)), None)
+def _raise_if_git_broke(repo: Path, done: proc.Completed) -> None:
+    if faults.is_full(repo):
+        raise HostError(f"`git apply` in {repo}: the disk is full", hint="`harness gc` makes room")
+    broken = _GIT_BROKE.search(done.error_text)
     if broken:
-        raise HostError(f"`git apply`: {broken}")
+        raise gitrepo.GitError(f"`git apply` in {repo}: {broken[0]}", repo)
 
 
 def _failure(patch: Patch, words: str, merge_words: str) -> SubjectError:

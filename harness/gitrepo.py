@@ -7,15 +7,16 @@ repository and the worktree that it is given.
 
 import os
 import secrets
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from harness import proc, sandbox
+from harness import log, notes, proc, sandbox
 from harness.errors import HostError
 from harness.limits import Limits
-from harness.store import Store, write_atomically
+from harness.store import Store
 
 # A commit is the same on every machine only if nothing of the machine is in it.
 IDENTITY = "harness <harness@localhost>"
@@ -54,6 +55,19 @@ _ATTRIBUTES = "* -text -ident -filter -working-tree-encoding -export-subst !merg
 _LIMITS = Limits(time_s=600.0)
 
 
+_HEAD = "ref: refs/heads/main\n"
+# What git dies of by itself, as when an object is sound and of another kind than it should be.
+_CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
+
+
+class GitError(HostError):
+    """git failed in the repository `repo`, a folder of the tool's own: it may be damaged."""
+
+    def __init__(self, message: str, repo: Path) -> None:
+        super().__init__(message, hint=f"if it is damaged, delete {repo}: the tool makes it again")
+        self.repo = repo
+
+
 class Repo(msgspec.Struct, frozen=True, kw_only=True):
     """A bare repository. `ident` is drawn when it is made: a new repository has a new one."""
 
@@ -65,9 +79,11 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
         """The folder for what the tool notes beside the objects; it goes when they go."""
         return self.path / "harness"
 
-    def has_loose(self, commit: str) -> bool:
-        """Whether a commit that the tool made is still there; costs one stat, no git."""
-        return (self.path / "objects" / commit[:2] / commit[2:]).is_file()
+    def has_made(self, commit: str) -> bool:
+        """Whether a commit that the tool made is still there whole; costs two stats, no git."""
+        # The ref was written last, and is the first to go when anything is damaged.
+        is_known = (self.path / "refs" / "trees" / commit).is_file()
+        return is_known and (self.path / "objects" / commit[:2] / commit[2:]).is_file()
 
 
 def open_repo(path: Path, store: Store) -> Repo:
@@ -76,37 +92,51 @@ def open_repo(path: Path, store: Store) -> Repo:
     Raises:
         HostError: `path` cannot be written, or git is missing.
     """
-    ident_path = path / "harness" / "id"
-    if not ident_path.exists():
+    note = path / "harness" / "id.json"
+    known = notes.read(note, path.name)
+    if not known or not _has_files(path):
         with store.locked(f"repo-{path.name}", f"it makes the repository {path.name}"):
-            if not ident_path.exists():
-                _make(path, ident_path)
-    _configure(path)
-    return Repo(path=path, ident=ident_path.read_text())
+            known = notes.read(note, path.name)
+            if not known or not _has_files(path):
+                known = _make(path, note)
+    return Repo(path=path, ident=known["id"])
 
 
-def _make(path: Path, ident_path: Path) -> None:
+def _files() -> dict[str, str]:
+    """Return what is in the files of a repository that are no objects."""
+    return {"HEAD": _HEAD, "config": _config_text(), "info/attributes": _ATTRIBUTES}
+
+
+def _has_files(path: Path) -> bool:
     try:
+        return all((path / name).read_text() == text for name, text in _files().items())
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def _make(path: Path, note: Path) -> dict[str, str]:
+    if path.exists():
+        log.warn(f"{path}: the repository is damaged, or was never finished; put right")
+    known = {"id": secrets.token_hex(8)}
+    try:
+        # git makes no repository of a folder whose files it cannot read.
+        for name in _files():
+            (path / name).unlink(missing_ok=True)
         (path / "harness" / "void").mkdir(parents=True, exist_ok=True)
         proc.check(
             [proc.which("git"), "init", "--quiet", "--bare", "--template=", str(path)], env=_ENV
         )
-        _configure(path)
+        for name, text in _files().items():
+            (path / name).parent.mkdir(exist_ok=True)
+            (path / name).write_text(text)
         # Written last: a repository without it is made again.
-        ident_path.write_text(secrets.token_hex(8))
+        notes.write(note, path.name, known)
     except OSError as error:
         raise HostError(
             f"cannot write the cache's git repository {path}: {error.strerror}",
             hint="free some space, or set XDG_CACHE_HOME to a folder that can be written",
         ) from error
-
-
-def _configure(path: Path) -> None:
-    """Write what decides how git behaves there, unless it stands there: it may be an older one."""
-    files = {path / "config": _config_text(), path / "info" / "attributes": _ATTRIBUTES}
-    for file, text in files.items():
-        if not file.is_file() or file.read_text() != text:
-            write_atomically(file, text.encode())
+    return known
 
 
 def _config_text() -> str:
@@ -125,15 +155,18 @@ def run(
     work_tree: Path | None = None,
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    keep_fds: Sequence[int] = (),
 ) -> proc.Completed:
     """Run `git argv` in `repo`; the exit status is for the caller to judge.
 
     Raises:
         Breach: what it read made it take more than it may.
+        GitError: git crashed.
+        HostError: git was killed.
     """
     void = repo / "harness" / "void"
     index = index or void / "index"
-    return sandbox.run(
+    done = sandbox.run(
         [proc.which("git"), f"--git-dir={repo}", f"--work-tree={work_tree or void}", *argv],
         read=_alternates(repo),
         write=[repo, index.parent, *([work_tree] if work_tree else [])],
@@ -141,7 +174,15 @@ def run(
         cwd=work_tree or repo,
         stdin=stdin,
         env={**_ENV, "GIT_INDEX_FILE": str(index), **(env or {})},
+        keep_fds=keep_fds,
     )
+    if done.returncode < 0:
+        sig = signal.Signals(-done.returncode)
+        what = f"`git {proc.quote(argv)}` in {repo}"
+        if sig in _CRASHES:
+            raise GitError(f"{what} crashed with {sig.name}", repo)
+        raise HostError(f"{what} was killed from outside, by {sig.name}", hint="run it again")
+    return done
 
 
 def _alternates(repo: Path) -> list[Path]:
@@ -173,15 +214,12 @@ def check(
     """Run `git argv` in `repo` and return what it prints.
 
     Raises:
-        HostError: git failed, which in the tool's own repository is this machine's fault.
+        GitError: git failed, which in the tool's own repository is this machine's fault.
     """
     done = run(repo, argv, index=index, work_tree=work_tree, stdin=stdin, env=env)
     if done.returncode != 0:
         words = done.error_text.splitlines() or [f"exit status {done.returncode}"]
-        raise HostError(
-            f"`git {proc.quote(argv)}` in {repo}: {words[-1]}",
-            hint=f"if it is damaged, delete {repo}: the tool makes it again",
-        )
+        raise GitError(f"`git {proc.quote(argv)}` in {repo}: {words[-1]}", repo)
     return done.text
 
 

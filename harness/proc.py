@@ -115,12 +115,14 @@ def run(
     err_path: Path | None = None,
     on_tick: Callable[[], None] | None = None,
     confined: Confined | None = None,
+    keep_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a command to its end; a non-zero exit is for the caller to judge.
 
     `env` is laid over what `environment` lets it have, with LC_ALL=C. `log_path` takes stdout
     and stderr together, in order; `out_path` and `err_path` take one alone. `on_tick` is called
-    about ten times a second while it runs.
+    about ten times a second while it runs. `keep_fds` stay open in it and in all that it starts:
+    a lock among them is held until the last one ends, whatever becomes of this process.
 
     Raises:
         HostError: the program cannot be started, or ran over `timeout_s`.
@@ -141,6 +143,7 @@ def run(
                 stdout=out,
                 stderr=subprocess.STDOUT if log_path else err,
                 start_new_session=True,
+                pass_fds=tuple(keep_fds),
                 preexec_fn=die_with_parent(_death_of(confined)),  # noqa: PLW1509 - it only calls prctl
             )
         except OSError as error:

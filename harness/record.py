@@ -5,7 +5,18 @@ from pathlib import Path
 
 import msgspec
 
-from harness import __version__, allow, boot, bootresult, command, host, result, rounds, runs
+from harness import (
+    __version__,
+    allow,
+    boot,
+    bootresult,
+    command,
+    gitmend,
+    host,
+    result,
+    rounds,
+    runs,
+)
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import Booted, Check, Verdict
 from harness.pipeline import Pipeline
@@ -35,16 +46,16 @@ def run_job(pipeline: Pipeline, *, out: Path | None = None) -> Run:
 def _verdict_of(pipeline: Pipeline) -> tuple[Verdict, str | None, str | None]:
     """Run a job to its verdict: (verdict, hint, path of a build log).
 
-    The subject's and the host's faults become verdicts here and nowhere else; the user's go on
-    to the caller.
+    Faults of subject and host become verdicts here and nowhere else; the user's go on.
     """
     try:
         return pipeline.verdict, None, None
     except SubjectError as error:
         found = Verdict(outcome=error.outcome, reason=error.message, evidence=error.evidence)
         return found, error.hint, error.log_path
-    except HostError as error:
-        return Verdict(outcome=Outcome.HOST_ERROR, reason=error.message), error.hint, None
+    except (HostError, OSError, MemoryError) as error:
+        fault = gitmend.settle(error, pipeline.store)
+        return Verdict(outcome=Outcome.HOST_ERROR, reason=fault.message), fault.hint, None
 
 
 def _publish(

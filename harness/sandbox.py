@@ -7,6 +7,7 @@ has no network, and ends when it takes more than its limits. bubblewrap does tha
 
 import os
 import re
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -37,6 +38,8 @@ _SYSTEM = tuple(map(Path, (
 # What a toolchain keeps beside its `bin`; a glob.
 _BESIDE = ("lib", "lib64", "libexec", "include", "*-*-*")
 _TMP_BYTES = 1 << 30
+_SIGNALLED = 128
+_DEADLY = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 # How the programs that make it begin what they say, and `mount` goes on.
 _OWN_WORDS = re.compile(
     r"(bwrap|unshare|mount|mkdir|pivot_root|setpriv|prlimit|\S*sandbox\.sh): | {7}"
@@ -129,12 +132,14 @@ def run(
     log_path: Path | None = None,
     out_path: Path | None = None,
     on_tick: Callable[[], None] | None = None,
+    keep_fds: Sequence[int] = (),
 ) -> proc.Completed:
     """Run a command as `proc.run` does, but confined; a non-zero exit is for the caller to judge.
 
     `read` and `write` are the absolute paths that it may, besides the system's programs. `behind`
     has the folders of this machine that stand behind paths of `write`, where they are not the
     same; without a sandbox they must be. `cwd` is one of `write`, the first if it is not given.
+    `keep_fds` are as for `proc.run` where nothing ends what is left of it: without a sandbox.
 
     Raises:
         Breach: it went over a limit, and was ended.
@@ -159,12 +164,24 @@ def run(
             err_path=None if log_path else err,
             on_tick=on_tick,
             confined=proc.Confined(watch=watch, has_namespace=how != NONE),
+            # In a namespace all ends with its first process; and a lock may be let go by who has it.
+            keep_fds=keep_fds if how == NONE else (),
         )
         if done.returncode != 0 and how != NONE:
             _check_started(log_path or err)
         return msgspec.structs.replace(
-            done, argv=tuple(argv), stdout=out.read_bytes(), stderr=err.read_bytes()
+            done,
+            argv=tuple(argv),
+            returncode=_status(done.returncode, how),
+            stdout=out.read_bytes(),
+            stderr=err.read_bytes(),
         )
+
+
+def _status(returncode: int, how: str) -> int:
+    """Return how a program ended, negative for a signal: bwrap says it as a shell does."""
+    sig = returncode - _SIGNALLED
+    return -sig if how != NONE and sig in _DEADLY else returncode
 
 
 def _check_started(errors: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from harness import apply, base, gitrepo
+from harness import apply, base, gitmend, gitrepo
 from harness.base import Base
 from harness.job import AppliedPatch, PatchState, Series, Tree
 from harness.store import Entry, Store
@@ -37,9 +37,17 @@ def materialise(
     Raises:
         UsageError: no such version, revision or clone.
         SubjectError: a patch does not apply.
-        HostError: no source could be reached, the cache is full, git failed.
+        HostError: no source could be reached, the cache is full, git failed twice.
     """
     name = base_name or default_base(series, clone)
+    try:
+        return _materialise(series, name, clone, store)
+    except gitrepo.GitError as error:
+        gitmend.mend(error, store)
+    return _materialise(series, name, clone, store)
+
+
+def _materialise(series: Series, name: str, clone: Path | None, store: Store) -> tuple[Tree, Entry]:
     found = _find(name, clone, store)
     repo = found.repo
 
@@ -50,8 +58,8 @@ def materialise(
     inputs = {"base": found.commit, "series": series.digest, "repo": repo.ident, "schema": _SCHEMA}
     entry = store.get_or_make("tree", inputs, make)
     tree = _from_json(json.loads((entry.path / _FILE).read_bytes()), found)
-    if tree.commit != tree.base_commit and not repo.has_loose(tree.commit):
-        # Somebody pruned the repository; the same commits come out again.
+    if tree.commit != tree.base_commit and not repo.has_made(tree.commit):
+        # Somebody pruned the repository, or it was damaged; the same commits come out again.
         tree = _make(series, found, store)
     return msgspec.structs.replace(tree, owner=owner), entry
 
@@ -75,6 +83,7 @@ def _make(series: Series, found: Base, store: Store) -> Tree:
     repo = found.repo.path
     patches: list[AppliedPatch] = []
     if series.patches:
+        gitmend.sweep(repo)
         with store.scratch("apply") as scratch:
             patches = apply.apply(repo, found.commit, series, scratch)
     commit = patches[-1].commit if patches else found.commit

@@ -28,7 +28,7 @@ ORDER = (
     *("arch", "toolchain", "settings_file", "settings", "gitrepo"),
     *("series_file", "mail", "diffpaths", "thread", "folder", "series"),
     *("tarball", "kernel_org", "apt", "debian", "source"),
-    *("gitpack", "base", "clone", "apply", "tree"),
+    *("gitpack", "gitmend", "base", "clone", "apply", "tree"),
     *("lane", "builddir", "buildlog"),
     *("kconfig_language", "kconfig_why", "kconfig_make", "kconfig", "build", "packages"),
     *("cpio", "initramfs", "programs", "initrd", "disk", "compress", "accel"),
