@@ -59,6 +59,14 @@ def choose(arch: Arch, store: Store) -> str:
     return TCG if problem else KVM
 
 
+def distrust(arch: Arch, store: Store) -> None:
+    """Forget the proof that KVM works, and say so: it has failed a guest since."""
+    if os.environ.get(OVERRIDE):
+        return
+    store.forget("accel", machine_facts(arch, proc.which(arch.qemu)))
+    log.warn("KVM was proved to work and has failed a guest: the next run asks it anew")
+
+
 def machine_facts(arch: Arch, qemu: str) -> dict[str, str]:
     """Return what an answer of the probe guest holds for: this start of this machine, this QEMU."""
     return {
@@ -142,7 +150,7 @@ def build_guest(source: Path, arch: Arch, store: Store) -> Path:
             "-o", os.fspath(folder / "guest"),
             os.fspath(source),
         ]  # fmt: skip
-        done = proc.run(argv)
+        done = proc.run(argv, env={"TMPDIR": str(folder)})
         if done.returncode:
             words = done.error_text.splitlines() or ["it does not say why"]
             raise _UnprovedError(f"{compiler} cannot build {source.name}: {words[-1]}")

@@ -55,6 +55,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     not_booted: tuple[NotBooted, ...] = ()
 
     @property
+    def has_failed_qemu(self) -> bool:
+        """Whether any boot ended for this machine's reasons."""
+        return any(b.verdict.outcome is Outcome.HOST_ERROR for b in self.done)
+
+    @property
     def summary(self) -> str:
         """In a few words: how the only boot ended, or how many were made."""
         if len(self.done) == 1 and not self.not_booted:

@@ -164,7 +164,7 @@ def run(
             err_path=None if log_path else err,
             on_tick=on_tick,
             confined=proc.Confined(watch=watch, has_namespace=how != NONE),
-            # In a namespace all ends with its first process; and a lock may be let go by who has it.
+            # A namespace ends with its first process; and whoever has a lock can let it go.
             keep_fds=keep_fds if how == NONE else (),
         )
         if done.returncode != 0 and how != NONE:

@@ -41,10 +41,11 @@ def materialise(
     """
     name = base_name or default_base(series, clone)
     try:
-        return _materialise(series, name, clone, store)
+        tree, entry = _materialise(series, name, clone, store)
     except gitrepo.GitError as error:
         gitmend.mend(error, store)
-    return _materialise(series, name, clone, store)
+        tree, entry = _materialise(series, name, clone, store)
+    return msgspec.structs.replace(tree, owner=owner), entry
 
 
 def _materialise(series: Series, name: str, clone: Path | None, store: Store) -> tuple[Tree, Entry]:
@@ -61,7 +62,7 @@ def _materialise(series: Series, name: str, clone: Path | None, store: Store) ->
     if tree.commit != tree.base_commit and not repo.has_made(tree.commit):
         # Somebody pruned the repository, or it was damaged; the same commits come out again.
         tree = _make(series, found, store)
-    return msgspec.structs.replace(tree, owner=owner), entry
+    return tree, entry
 
 
 def _find(name: str, clone: Path | None, store: Store) -> Base:
