@@ -10,16 +10,28 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from harness import builddir, buildlog, gitrepo, log, proc, products, sandbox
+from harness import (
+    builddir,
+    buildlog,
+    gitrepo,
+    log,
+    makefault,
+    notes,
+    outdir,
+    proc,
+    products,
+    sandbox,
+)
 from harness.arch import Arch
 from harness.errors import HostError, Outcome, SubjectError
 from harness.job import CompilerWarning, Kconfig, Kernel, Tree
+from harness.lane import Worktree
 from harness.limits import DEFAULT, Limits
 from harness.store import Entry, Store, write_atomically
 from harness.toolchain import Toolchain
@@ -53,7 +65,7 @@ def build(
     *,
     arch: Arch,
     toolchain: Toolchain,
-    checkout: Callable[[], AbstractContextManager[Path]],
+    checkout: Callable[[], AbstractContextManager[Worktree]],
     store: Store,
     target: str,
     limits: Limits = DEFAULT,
@@ -70,13 +82,13 @@ def build(
     image = arch.image_for(target)
 
     def make(folder: Path) -> None:
-        with checkout() as source:
-            out = source.parent / "out" / kconfig.digest[:16]
+        with checkout() as worktree:
+            out = worktree.out / kconfig.digest[:16]
             # Without a sandbox all would see each other's anyway.
             owner = "" if sandbox.kind() == sandbox.NONE else tree.owner
             with builddir.lend(out, owner) as real:
                 command = _Make(
-                    source=source, out=out, real_out=real, ccache=store.root / "ccache",
+                    worktree=worktree, out=out, real_out=real, ccache=store.root / "ccache",
                     arch=arch, toolchain=toolchain, target=target, limits=limits,
                 )  # fmt: skip
                 _place_config(kconfig, real)
@@ -123,7 +135,7 @@ def load(folder: Path, arch: Arch, target: str) -> Kernel:
 class _Make(msgspec.Struct, frozen=True, kw_only=True):
     """One call of the kernel's make. `real_out` is the folder that it knows as `out`."""
 
-    source: Path
+    worktree: Worktree
     out: Path
     real_out: Path
     ccache: Path
@@ -131,6 +143,10 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
     toolchain: Toolchain
     target: str
     limits: Limits
+
+    @property
+    def source(self) -> Path:
+        return self.worktree.path
 
     @property
     def log(self) -> Path:
@@ -150,29 +166,57 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         ]  # fmt: skip
 
     def run(self, tree: Tree) -> None:
-        is_own = self.real_out == self.out
-        env, write = dict(PINNED), [self.out]
-        if self.toolchain.ccache and is_own:
+        with log.progress(f"build {self.target}") as line:
+            try:
+                done = sandbox.run(
+                    self.argv(self.out),
+                    read=[self.source],
+                    write=[self.out, *([self.ccache] if self._has_cache else [])],
+                    behind={self.out: self.real_out},
+                    limits=self.limits,
+                    env=self._env(),
+                    log_path=self.log,
+                    on_tick=lambda: line.update(_last_line(self.log)),
+                    keep_fds=[self.worktree.lock_fd],
+                )
+            except KeyboardInterrupt:
+                if buildlog.is_interrupted(self._text()):
+                    self._seal()
+                raise
+        if done.returncode != 0:
+            text = self._text()
+            if _TOO_LARGE.search(text):
+                raise proc.Breach(f"wrote a file of more than {self.limits.disk_mib} MiB")
+            makefault.check(f"build (log: {self.log})", done.returncode, text, self.real_out)
+            self._seal()
+            _raise_failed(self, tree, text)
+        self._seal()
+
+    @property
+    def _has_cache(self) -> bool:
+        return bool(self.toolchain.ccache) and self.real_out == self.out
+
+    def _env(self) -> dict[str, str]:
+        env = dict(PINNED)
+        if self._has_cache:
             # Never the user's own: who can write there decides what others' builds are made of.
             self.ccache.mkdir(parents=True, exist_ok=True)
             env["CCACHE_DIR"] = str(self.ccache)
-            write.append(self.ccache)
         else:
             # Still named in CC, since other words would make kbuild start over.
             env["CCACHE_DISABLE"] = "1"
-        with log.progress(f"build {self.target}") as line:
-            done = sandbox.run(
-                self.argv(self.out),
-                read=[self.source],
-                write=write,
-                behind={self.out: self.real_out},
-                limits=self.limits,
-                env=env,
-                log_path=self.log,
-                on_tick=lambda: line.update(_last_line(self.log)),
-            )
-        if done.returncode != 0:
-            _raise_failed(self, tree)
+        if sandbox.kind() == sandbox.NONE:
+            # A sandbox has a /tmp that ends with it.
+            env["TMPDIR"] = str(outdir.temporary(self.out))
+        return env
+
+    def _text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def _seal(self) -> None:
+        # In this order: what is sealed is used again, so its time must be known by then.
+        self.worktree.remember(outdir.newest_ns(self.real_out))
+        outdir.seal(self.real_out)
 
 
 def _make(command: _Make, tree: Tree, image: str, folder: Path) -> None:
@@ -204,17 +248,8 @@ def _collect(command: _Make, folder: Path) -> None:
     (folder / "kernel.json").write_text(json.dumps(facts))
 
 
-def _raise_failed(command: _Make, tree: Tree) -> NoReturn:
-    text = command.log.read_text(errors="replace").replace(f"{command.source}/", "")
-    if _TOO_LARGE.search(text):
-        size = command.limits.disk_mib
-        raise _failed(command, tree, f"it wrote a file of more than {size} MiB")
-    fault = buildlog.host_fault(text)
-    # That the rest cannot be written is as it should be.
-    if not os.access(command.real_out, os.W_OK):
-        fault = "the disk has become read-only", "look at `dmesg`"
-    if fault:
-        raise HostError(f"build: {fault[0]} (log: {command.log})", hint=fault[1])
+def _raise_failed(command: _Make, tree: Tree, text: str) -> NoReturn:
+    text = text.replace(f"{command.source}/", "")
     evidence = buildlog.first_error(text.splitlines())
     raise _failed(command, tree, buildlog.headline(evidence), evidence)
 
@@ -274,19 +309,21 @@ def _banner(vmlinux: Path) -> str:
 
 
 def _note_built(tree: Tree, kconfig: Kconfig, store: Store) -> None:
-    note = json.dumps({"commit": tree.commit, "config": kconfig.digest})
-    write_atomically(store.root / "lanes" / tree.lane / "built.json", note.encode())
+    facts = {"commit": tree.commit, "config": kconfig.digest}
+    notes.write(store.root / "lanes" / tree.lane / "built.json", tree.lane, facts)
 
 
 def _why(tree: Tree, kconfig: Kconfig, store: Store) -> str:
-    try:
-        last = json.loads((store.root / "lanes" / tree.lane / "built.json").read_bytes())
-    except (OSError, ValueError):
+    last = notes.read(store.root / "lanes" / tree.lane / "built.json", tree.lane)
+    if not last:
         return "first build of this base"
     if last["commit"] == tree.commit:
         return ".config differs" if last["config"] != kconfig.digest else "not in the cache"
-    diff = gitrepo.run(tree.repo, ["diff-tree", "-r", "--name-only", last["commit"], tree.commit])
-    names = diff.text.splitlines()
+    argv = ["diff-tree", "-r", "--name-only", last["commit"], tree.commit]
+    names: list[str] = []
+    # It only explains, and the repository may be damaged: who takes files from it will find out.
+    with suppress(HostError):
+        names = gitrepo.run(tree.repo, argv).text.splitlines()
     if not names:
         return "the tree differs"
     return f"{names[0]} differs" + (f", and {len(names) - 1} more" if len(names) > 1 else "")

@@ -6,10 +6,10 @@ which starts as a copy: what its build leaves there no other build reads.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from harness import log, proc
+from harness import outdir, proc
 
 # A few hundred MiB each: those last used are kept.
 _MOST_OTHERS = 3
@@ -19,25 +19,18 @@ _MOST_OTHERS = 3
 def lend(shared: Path, owner: str) -> Iterator[Path]:
     """Yield the folder of `owner` ("": the shared one), made if it is not there.
 
-    The caller holds the lane. What a build that was killed has half made is removed first.
+    The caller holds the lane, and seals what a make has left of its own accord.
     """
     shared.parent.mkdir(parents=True, exist_ok=True)
     # As root a build may make set-uid programs of root's.
     shared.parent.chmod(0o700)
     folder = shared.with_name(f"{shared.name}-{owner}") if owner else shared
-    mark = folder.with_suffix(".building")
-    _repair(folder, mark)
     if owner and not folder.is_dir():
         _make_room(shared)
         _copy(shared, folder)
-    folder.mkdir(exist_ok=True)
+    outdir.prepare(folder)
     os.utime(folder)
-    mark.touch()
-    try:
-        yield folder
-    finally:
-        # Who kills the tool leaves it.
-        mark.unlink(missing_ok=True)
+    yield folder
 
 
 def discard(folder: Path) -> None:
@@ -46,30 +39,25 @@ def discard(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
 
 
-def _repair(folder: Path, mark: Path) -> None:
-    """Remove what was written since `mark`: make takes a file that was cut short for a new one."""
-    with suppress(FileNotFoundError):
-        since = mark.stat().st_mtime_ns
-        log.note(f"{folder}: the last build was cut short; what it wrote is made again")
-        for top, _, names in os.walk(folder):
-            for path in (Path(top) / name for name in names):
-                if path.lstat().st_mtime_ns >= since:
-                    path.unlink()
-
-
 def _make_room(shared: Path) -> None:
-    others = [path for path in shared.parent.glob(f"{shared.name}-*") if path.is_dir()]
+    others = [
+        path for path in shared.parent.glob(f"{shared.name}-*") if path.is_dir() and not path.suffix
+    ]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in others[_MOST_OTHERS - 1 :]:
         proc.remove_tree(path)
-        path.with_suffix(".log").unlink(missing_ok=True)
+        for beside in (".log", ".seal"):
+            path.with_suffix(beside).unlink(missing_ok=True)
+        proc.remove_tree(outdir.temporary(path))
 
 
 def _copy(shared: Path, folder: Path) -> None:
     if not shared.is_dir():
         return
+    outdir.prepare(shared)
     half = folder.with_suffix(".half")
     proc.remove_tree(half)
     # Times and all, or make would start over; on some file systems it costs no space.
     proc.check(["cp", "-a", "--reflink=auto", str(shared), str(half)])
     half.rename(folder)
+    outdir.seal(folder)

@@ -16,6 +16,15 @@ HOST_FAULTS: tuple[tuple[str, str, str], ...] = (
     (r"Disk quota exceeded", "the disk quota is used up", "`harness gc` frees some"),
     (r"Killed signal terminated program|virtual memory exhausted|Cannot allocate memory",
      "the compiler ran out of memory", "close other programs, or add memory"),
+    (r"out of memory allocating \d+ bytes",
+     "the compiler ran out of memory", "close other programs, or add memory"),
+    (r"fork: Resource temporarily unavailable|: Too many open files",
+     "this machine's limits on processes and files are too low", "`ulimit -u`, `ulimit -n`"),
+    (r"\[Bus error\]|terminated with signal 7\b",
+     "a program lost the file it had mapped: the disk is full or failing",
+     "`harness gc`, or look at `dmesg`"),
+    (r"error: (?:unable to open output file|opening output file) ",
+     "the compiler cannot write its output", "`ls -l` where it says, in the log"),
     (r"/bin/sh: \d+: (flex|bison|bc|perl|ld|as|objcopy|xz|lz4|zstd|pahole): not found",
      "a build tool is missing: {0}", "`harness doctor` names its package"),
     (r"\*\*\* [\w ]+ is too old\.\n\*+ +Your (.+) version: +(\S+)\n\*+ +Minimum .+: +(\S+)",
@@ -23,7 +32,7 @@ HOST_FAULTS: tuple[tuple[str, str, str], ...] = (
      "take a newer one: --toolchain llvm-19, for one, is LLVM 19"),
     (r"fatal error: (gelf\.h|libelf\.h|openssl/\S+): No such file",
      "a header of this machine is missing: {0}", "`harness doctor` names its package"),
-    (r"Input/output error", "the disk cannot be written", "look at `dmesg`"),
+    (r"Input/output error|Stale file handle", "the disk cannot be written", "look at `dmesg`"),
 )  # fmt: skip
 
 _WARNING = re.compile(
@@ -39,6 +48,10 @@ _ERROR = re.compile(
     r"|.*: (not found|No such file or directory|Read-only file system)$"
 )
 _MAKE_ERROR = re.compile(r"make(\[\d+\])?: \*\*\* ")
+# Said when every child has ended and what each of them had half made is deleted.
+_FAREWELL = re.compile(r"^make: \*\*\* .* (Terminated|Interrupt)$", re.MULTILINE)
+# How many lines may follow make's own error: it leaves directories.
+_TAIL = 4
 
 
 def warnings(text: str, source: Path) -> list[CompilerWarning]:
@@ -85,6 +98,16 @@ def host_fault(text: str) -> tuple[str, str] | None:
         if match:
             return message.format(*match.groups()), hint
     return None
+
+
+def has_last_word(text: str) -> bool:
+    """Whether the log of a failed make ends as make ends it; one that was cut short does not."""
+    return any(_MAKE_ERROR.match(line) for line in text.splitlines()[-_TAIL:])
+
+
+def is_interrupted(text: str) -> bool:
+    """Whether make was told to end, and did so in order."""
+    return bool(_FAREWELL.search("\n".join(text.splitlines()[-_TAIL:])))
 
 
 def headline(evidence: Sequence[str]) -> str:

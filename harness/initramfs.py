@@ -167,7 +167,9 @@ def _compile_all(compiler: str, common: Path, scenario: Scenario, folder: Path) 
             *arguments,
         ]  # fmt: skip
         try:
-            done = sandbox.run(argv, read=[common, scenario.path], write=[folder])
+            done = sandbox.run(
+                argv, read=[common, scenario.path], write=[folder], env={"TMPDIR": str(folder)}
+            )
         except proc.Breach as breach:
             raise UsageError(
                 f"scenario {scenario.name}: its compilation {breach.message}", hint=breach.hint

@@ -15,6 +15,7 @@ from harness.arch import Arch
 from harness.errors import Outcome, SubjectError, UsageError
 from harness.job import Kconfig, Tree
 from harness.kconfig_make import Make
+from harness.lane import Worktree
 from harness.limits import DEFAULT, Limits
 from harness.store import Entry, Store, digest_of, digest_of_file
 from harness.toolchain import Toolchain
@@ -141,7 +142,7 @@ def resolve(
     tree: Tree,
     *,
     toolchain: Toolchain,
-    checkout: Callable[[], AbstractContextManager[Path]],
+    checkout: Callable[[], AbstractContextManager[Worktree]],
     store: Store,
     limits: Limits = DEFAULT,
 ) -> tuple[Kconfig, Entry]:
@@ -157,8 +158,9 @@ def resolve(
 
     def resolve_in(folder: Path) -> None:
         wanted = render(request)
-        with checkout() as source:
-            make = Make(arch=request.arch, toolchain=toolchain, source=source, limits=limits)
+        with checkout() as worktree:
+            source = worktree.path
+            make = Make(arch=request.arch, toolchain=toolchain, worktree=worktree, limits=limits)
             make.config((want.line for want in wanted.values()), folder)
             got = merge([parse((folder / ".config").read_text(), ".config")])
             lost = find_lost(wanted, got)

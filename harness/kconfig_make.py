@@ -9,9 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness import buildlog, proc, products, sandbox
+from harness import makefault, proc, products, sandbox
 from harness.arch import Arch
-from harness.errors import HostError, Outcome, SubjectError
+from harness.errors import Outcome, SubjectError
+from harness.lane import Worktree
 from harness.limits import Limits
 from harness.toolchain import Toolchain
 
@@ -25,7 +26,7 @@ class Make(msgspec.Struct, frozen=True, kw_only=True):
 
     arch: Arch
     toolchain: Toolchain
-    source: Path
+    worktree: Worktree
     limits: Limits
 
     def config(self, lines: Iterable[str], folder: Path) -> None:
@@ -46,16 +47,15 @@ class Make(msgspec.Struct, frozen=True, kw_only=True):
         except proc.Breach as breach:
             raise _refused(f"it {breach.message}", folder, breach.hint) from None
         if done.returncode != 0:
-            fault = buildlog.host_fault((folder / _LOG).read_text(errors="replace"))
-            if fault:
-                raise HostError(f"config: {fault[0]}", hint=fault[1])
+            text = (folder / _LOG).read_text(errors="replace")
+            makefault.check("config", done.returncode, text, folder)
             raise _refused("`make allnoconfig` failed", folder)
         proc.remove_tree(out)
 
     def _run(self, fragment: Path, out: Path, log_path: Path) -> proc.Completed:
         argv = [
             proc.which("make"),
-            "-C", str(self.source),
+            "-C", str(self.worktree.path),
             f"O={out}",
             *self.arch.make_variables,
             *self.toolchain.make_variables,
@@ -63,11 +63,12 @@ class Make(msgspec.Struct, frozen=True, kw_only=True):
         ]  # fmt: skip
         return sandbox.run(
             argv,
-            read=[self.source, fragment],
+            read=[self.worktree.path, fragment],
             write=[out],
             limits=self.limits,
             env={"KCONFIG_ALLCONFIG": os.fspath(fragment)},
             log_path=log_path,
+            keep_fds=[self.worktree.lock_fd],
         )
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import msgspec
 
-from harness import buildlog, gitrepo, log, proc, products, sandbox
+from harness import buildlog, gitrepo, log, makefault, proc, products, sandbox
 from harness.arch import Arch
 from harness.build import PINNED
 from harness.errors import HostError, Outcome, SubjectError, UsageError
@@ -128,7 +128,7 @@ def _headers(maker: Maker) -> Path:
             what = "the tree's headers cannot be made"
             done = _make(what, argv, write=[top], limits=maker.limits)
             if done.returncode != 0:
-                _raise_failed(what, done, argv)
+                _raise_failed(what, done, argv, out)
             # They say where they were made.
             for note in out.rglob(".*.cmd"):
                 note.unlink()
@@ -223,7 +223,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         write, read = [self.source.parent], [self.headers]
         done = _make(self._what, argv, write=write, read=read, limits=self.maker.limits)
         if done.returncode != 0:
-            _raise_failed(self._what, done, argv)
+            _raise_failed(self._what, done, argv, self.work)
         return done.text
 
     @property
@@ -249,9 +249,8 @@ def _over(what: str, breach: proc.Breach) -> SubjectError:
     return SubjectError(Outcome.BUILD_FAILED, f"{what}: it {breach.message}", hint=breach.hint)
 
 
-def _raise_failed(what: str, done: proc.Completed, argv: Sequence[str]) -> NoReturn:
+def _raise_failed(what: str, done: proc.Completed, argv: Sequence[str], folder: Path) -> NoReturn:
     text = done.error_text or done.text
-    fault = buildlog.host_fault(text)
     library, header = _NO_LIBRARY.search(text), _NO_HEADER.search(text)
     if library:
         hint = f"install it (Debian: lib{library[1]}-dev)"
@@ -259,8 +258,7 @@ def _raise_failed(what: str, done: proc.Completed, argv: Sequence[str]) -> NoRet
     if header:
         hint = "install its package (Debian: libcap-dev has sys/capability.h)"
         raise HostError(f"{what}: {header[1]} is not here", hint=hint)
-    if fault:
-        raise HostError(f"{what}: {fault[0]}", hint=fault[1])
+    makefault.check(what, done.returncode, text, folder)
     evidence = buildlog.first_error(text.splitlines())
     raise SubjectError(
         Outcome.BUILD_FAILED,

@@ -4,30 +4,53 @@ From one commit to the next only the files that differ are written, so that `mak
 more than it must. A checkout that was killed is repaired by the next one.
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from harness import gitrepo, log
+from harness import faults, gitmend, gitrepo, log, notes, proc
 from harness.errors import HostError
 from harness.job import Tree
-from harness.store import Store, write_atomically
+from harness.store import Store
 
-# Bytes: with less than this left, that is why a checkout failed.
-_FULL = 1 << 20
+# When the newest object of all O= folders was written, by the file system's clock.
+_CLOCK = "clock.json"
+_ABOUT_CLOCK = "the newest object of the lane"
+
+
+class Worktree(msgspec.Struct, frozen=True, kw_only=True):
+    """A lane on loan. A child that is given `lock_fd` keeps the lane locked while it lives."""
+
+    path: Path
+    lock_fd: int
+
+    @property
+    def out(self) -> Path:
+        """Where builds of the lane have their O= folders."""
+        return self.path.parent / "out"
+
+    def remember(self, newest_ns: int) -> None:
+        """Note when the newest object of the lane was written: every later source is newer."""
+        clock = self.path.parent / _CLOCK
+        facts = {"newest_ns": str(max(newest_ns, _newest_ns(clock)))}
+        notes.write(clock, _ABOUT_CLOCK, facts)
 
 
 class _Lane(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a lane. `commit` says what `tree` holds, unless `moving` is there."""
 
     path: Path
+    lock_fd: int
 
     @property
     def tree(self) -> Path:
         return self.path / "tree"
+
+    @property
+    def about(self) -> str:
+        return f"the worktree {self.path.name}"
 
     @property
     def index(self) -> Path:
@@ -35,7 +58,7 @@ class _Lane(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def commit(self) -> Path:
-        return self.path / "commit"
+        return self.path / "commit.json"
 
     @property
     def moving(self) -> Path:
@@ -43,26 +66,66 @@ class _Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def checkout(tree: Tree, *, store: Store) -> Iterator[Path]:
+def checkout(tree: Tree, *, store: Store) -> Iterator[Worktree]:
     """Yield the folder with the files of `tree.commit`, locked for this process meanwhile.
 
     Raises:
         HostError: the cache cannot be written, or the repository has lost the commit.
     """
-    lane = _Lane(path=store.root / "lanes" / tree.lane)
-    with store.locked(f"lane-{tree.lane}", f"it uses the worktree of {tree.lane}"):
+    with store.locked(f"lane-{tree.lane}", f"it uses the worktree of {tree.lane}") as lock:
+        lane = _Lane(path=store.root / "lanes" / tree.lane, lock_fd=lock.fd)
         try:
             lane.tree.mkdir(parents=True, exist_ok=True)
-            _move(lane, tree)
+            _check_clock(lane)
+            _move(lane, tree, store)
         except OSError as error:
             raise HostError(
                 f"cannot write the worktree {lane.path}: {error.strerror}",
                 hint="free some space, or set XDG_CACHE_HOME to a folder that can be written",
             ) from error
-        yield lane.tree
+        yield Worktree(path=lane.tree, lock_fd=lock.fd)
 
 
-def _move(lane: _Lane, tree: Tree) -> None:
+@contextmanager
+def checkout_mended(
+    tree: Tree, *, store: Store, remake: Callable[[], object]
+) -> Iterator[Worktree]:
+    """Yield what `checkout` does, once more if the repository is damaged.
+
+    `remake` makes again what is gone from it; the same commits come out.
+    """
+    with ExitStack() as stack:
+        try:
+            worktree = stack.enter_context(checkout(tree, store=store))
+        except gitrepo.GitError as error:
+            gitmend.mend(error, store)
+            remake()
+            worktree = stack.enter_context(checkout(tree, store=store))
+        yield worktree
+
+
+def _check_clock(lane: _Lane) -> None:
+    """Throw away what was built if the clock has been set back behind it since.
+
+    A source that is written now would be older than its object, and make would leave that be.
+    """
+    newest_ns = _newest_ns(lane.path / _CLOCK)
+    # The file system's own clock: it may be another machine's.
+    now = lane.path / "now"
+    now.write_bytes(b"")
+    if now.stat().st_mtime_ns > newest_ns:
+        return
+    log.warn(f"{lane.path}: the clock was set back since the last build there; it is built anew")
+    proc.remove_tree(lane.path / "out")
+    (lane.path / _CLOCK).unlink(missing_ok=True)
+
+
+def _newest_ns(clock: Path) -> int:
+    known = notes.read(clock, _ABOUT_CLOCK)
+    return int(known["newest_ns"]) if known else 0
+
+
+def _move(lane: _Lane, tree: Tree, store: Store) -> None:
     was = _commit_in(lane)
     if was and _is_clean(lane, tree):
         if was == tree.commit:
@@ -70,6 +133,8 @@ def _move(lane: _Lane, tree: Tree) -> None:
         argv = ["read-tree", "-m", "-u", was, tree.commit]
     else:
         argv = ["read-tree", "--reset", "-u", tree.commit]
+    if not gitmend.check_series(tree.repo, tree.base_commit, tree.commit, store):
+        raise gitrepo.GitError(f"{tree.repo} has lost what {tree.commit} is made of", tree.repo)
     lane.moving.touch()
     # A killed git leaves its lock; this process holds the lane, so nobody uses it.
     lane.index.with_name("index.lock").unlink(missing_ok=True)
@@ -78,16 +143,14 @@ def _move(lane: _Lane, tree: Tree) -> None:
     words = _git(lane, tree, argv) and _rebuild(lane, tree)
     if words:
         # git says "unable to write new index file", and not why.
-        is_full = shutil.disk_usage(lane.path).free < _FULL
-        why = "the disk is full" if is_full else words.splitlines()[-1]
-        raise HostError(
-            f"cannot check out {tree.commit} from {tree.repo}: {why}",
-            hint=f"if the repository is damaged, delete {tree.repo}: the tool makes it again",
-        )
+        if faults.is_full(lane.path):
+            raise HostError(f"cannot check out {tree.commit} to {lane.path}: the disk is full")
+        why = words.splitlines()[-1]
+        raise gitrepo.GitError(f"cannot check out {tree.commit} from {tree.repo}: {why}", tree.repo)
     if was is None:
         # What a killed checkout wrote that neither its old nor this tree has.
         _git(lane, tree, ["clean", "-ffdxq"])
-    write_atomically(lane.commit, tree.commit.encode())
+    notes.write(lane.commit, lane.about, {"commit": tree.commit})
     lane.moving.unlink()
 
 
@@ -95,10 +158,8 @@ def _commit_in(lane: _Lane) -> str | None:
     """Return the commit the worktree holds, or None if that is not sure."""
     if lane.moving.exists() or not lane.index.exists():
         return None
-    try:
-        return lane.commit.read_text()
-    except FileNotFoundError:
-        return None
+    known = notes.read(lane.commit, lane.about)
+    return known["commit"] if known else None
 
 
 def _is_clean(lane: _Lane, tree: Tree) -> bool:
@@ -117,7 +178,9 @@ def _rebuild(lane: _Lane, tree: Tree) -> str:
 
 def _git(lane: _Lane, tree: Tree, argv: list[str]) -> str:
     """Run git in the worktree; return "", or what it said if it failed."""
-    done = gitrepo.run(tree.repo, argv, index=lane.index, work_tree=lane.tree)
+    done = gitrepo.run(
+        tree.repo, argv, index=lane.index, work_tree=lane.tree, keep_fds=[lane.lock_fd]
+    )
     if done.returncode != 0 and done.error_text:
         log.note(f"git {argv[0]}: {done.error_text}")
     return "" if done.returncode == 0 else done.error_text or f"git {argv[0]} failed"

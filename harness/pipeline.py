@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from pathlib import Path
 from typing import BinaryIO
 
 from harness import accel as accels
@@ -51,7 +50,7 @@ from harness.job import (
 )
 from harness.settings import Settings
 from harness.stages import StageLog
-from harness.store import Store
+from harness.store import Entry, Store
 
 
 class Pipeline:
@@ -95,20 +94,17 @@ class Pipeline:
     @cached_property
     def tree(self) -> Tree:
         """Base + series as a commit."""
+        return self.stages.run("apply", self._materialise, detail=tree.summary)
+
+    def _materialise(self) -> tuple[Tree, Entry]:
         name = self.job.base
         if name is None and self.job.tree is None and not self.series.bases:
             name = self.settings.base
-        return self.stages.run(
-            "apply",
-            lambda: tree.materialise(
-                self.series,
-                base_name=name,
-                clone=self.job.tree,
-                store=self.store,
-                owner=series.owner(self.series, own=self.settings.patches),
-            ),
-            detail=tree.summary,
-        )
+        own = self.settings.patches
+        return tree.materialise(
+            self.series, base_name=name, clone=self.job.tree, store=self.store,
+            owner=series.owner(self.series, own=own),
+        )  # fmt: skip
 
     @cached_property
     def toolchain(self) -> toolchain.Toolchain:
@@ -276,11 +272,13 @@ class Pipeline:
         with self.stages.timed("boot", key=self.nonce) as stage:
             if self.job.is_repeated:
                 self.repetition = repeat.run(subject, asked, cannot, on_output=self._on_output)
-                stage.why = self.repetition.words
-                return self.repetition.deciding.batch
-            batch = boots.make(subject, asked, cannot, on_output=self._on_output)
-            stage.why = batch.summary
-            return batch
+                stage.why, batch = self.repetition.words, self.repetition.deciding.batch
+            else:
+                batch = boots.make(subject, asked, cannot, on_output=self._on_output)
+                stage.why = batch.summary
+        if self.accel == accels.KVM and batch.has_failed_qemu:
+            accels.distrust(self.arch, self.store)
+        return batch
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -296,5 +294,5 @@ class Pipeline:
         found = whole.verdict if whole else verdict.combine(batch.done, batch.not_booted)
         return verdict.with_expired(found, self.allowances)
 
-    def _checkout(self) -> AbstractContextManager[Path]:
-        return lane.checkout(self.tree, store=self.store)
+    def _checkout(self) -> AbstractContextManager[lane.Worktree]:
+        return lane.checkout_mended(self.tree, store=self.store, remake=self._materialise)

@@ -112,6 +112,20 @@ def test_a_proof_is_kept(tmp_path: Path, store: Store, monkeypatch: pytest.Monke
     assert runs.read_text() == "run\n"
 
 
+def test_a_proof_is_dropped_when_kvm_fails_a_guest(
+    tmp_path: Path,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = fake_qemu(tmp_path / "bin", GOOD, monkeypatch)
+    assert accel.choose(ARCH, store) == "kvm"
+    accel.distrust(ARCH, store)
+    assert "KVM was proved to work and has failed a guest" in capsys.readouterr().err
+    assert accel.choose(ARCH, store) == "kvm"
+    assert runs.read_text() == "run\n" * 2
+
+
 def test_so_is_a_failure(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = fake_qemu(tmp_path / "bin", "exit 33", monkeypatch)
     assert [accel.choose(ARCH, store) for _ in range(3)] == ["tcg"] * 3

@@ -46,6 +46,13 @@ def test_the_headline_of_an_error_in_a_function_is_the_error() -> None:
     ("name", "message"),
     [
         ("killed-by-oom", "the compiler ran out of memory"),
+        ("out-of-memory", "the compiler ran out of memory"),
+        ("no-more-processes", "this machine's limits on processes and files are too low"),
+        (
+            "mapped-file-lost",
+            "a program lost the file it had mapped: the disk is full or failing",
+        ),
+        ("output-not-writable", "the compiler cannot write its output"),
         ("disk-full", "the disk is full"),
         ("quota", "the disk quota is used up"),
         ("io-error", "the disk cannot be written"),
@@ -73,6 +80,24 @@ def test_this_machines_faults_are_told_from_the_kernels(name: str, message: str)
 )
 def test_the_kernels_faults_are_not_this_machines(name: str) -> None:
     assert buildlog.host_fault((LOGS / f"{name}.log").read_text()) is None
+
+
+@pytest.mark.parametrize("path", sorted(LOGS.glob("*.log")), ids=lambda path: path.stem)
+def test_a_failed_make_has_the_last_word_unless_its_log_is_cut(path: Path) -> None:
+    text = path.read_text()
+    if "***" in text:
+        assert buildlog.has_last_word(text)
+        head = text.partition("***")[0].rpartition("\n")[0]
+        assert not buildlog.has_last_word(head)
+    assert not buildlog.has_last_word("")
+
+
+def test_a_make_that_was_told_to_end_says_so_last() -> None:
+    sub = "make[1]: *** [/src/Makefile:2046: .] Terminated\n"
+    assert buildlog.is_interrupted(f"  CC a.o\n{sub}make: *** [Makefile:248: all] Terminated\n")
+    # The one that waits for all the others has not ended.
+    assert not buildlog.is_interrupted(sub)
+    assert not buildlog.is_interrupted("make: *** [Makefile:248: all] Error 2\n")
 
 
 def test_every_host_fault_has_a_log_that_shows_it() -> None:

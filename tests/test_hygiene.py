@@ -29,7 +29,7 @@ ORDER = (
     *("series_file", "mail", "diffpaths", "thread", "folder", "series"),
     *("tarball", "kernel_org", "apt", "debian", "source"),
     *("gitpack", "gitmend", "base", "clone", "apply", "tree"),
-    *("lane", "builddir", "buildlog"),
+    *("lane", "outdir", "builddir", "buildlog", "makefault"),
     *("kconfig_language", "kconfig_why", "kconfig_make", "kconfig", "build", "packages"),
     *("cpio", "initramfs", "programs", "initrd", "disk", "compress", "accel"),
     *("image", "unpack", "needs", "foreign"),

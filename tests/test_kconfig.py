@@ -1,5 +1,6 @@
 """Layers, survival, and why a symbol was lost."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from harness import arch, kconfig, kconfig_language, kconfig_why
 from harness.errors import Outcome, SubjectError, UsageError
 from harness.job import Tree
+from harness.lane import Worktree
 from harness.store import Store
 from harness.toolchain import Toolchain
 
@@ -192,8 +194,8 @@ def resolve(
     wanted: kconfig.Request, clone: Path, store: Store
 ) -> tuple[dict[str, kconfig.Assignment], bool]:
     @contextmanager
-    def checkout() -> Iterator[Path]:
-        yield clone
+    def checkout() -> Iterator[Worktree]:
+        yield Worktree(path=clone, lock_fd=sys.stderr.fileno())
 
     tree = Tree(
         repo=clone, base="stand-in", base_commit="", source="", commit="", tree_hash="", lane="l",

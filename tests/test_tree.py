@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ from conftest import ROOT, commit, git
 from test_series import letter
 from upstream import FILES, KernelOrg, make_tarball, serve
 
-from harness import gitpack, lane, paths, proc, series, tree
+from harness import gitmend, gitpack, lane, paths, proc, series, tree
 from harness.errors import HostError, Outcome, SubjectError, UsageError
+from harness.gitrepo import GitError
 from harness.job import PatchState, Series, Tree
 from harness.store import Store
 
@@ -287,8 +290,84 @@ def test_lost_objects_are_made_again(lost: str, two: Series, store: Store) -> No
     again = made(two, Store(store.root))
     assert again.commit == first.commit
     assert show(again, "fs/namespace.c").splitlines()[9] == b"ten"
-    with lane.checkout(again, store=store) as path:
+    with checkout(again, store=store) as path:
         assert (path / "fs/namespace.c").exists()
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def _truncate(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _replace(path: Path) -> None:
+    # Of its own kind, or git would see.
+    kind = zlib.decompress(path.read_bytes()).partition(b" ")[0]
+    loose = (p for p in sorted(path.parents[1].glob("??/*")) if p != path)
+    other = next(p for p in loose if zlib.decompress(p.read_bytes()).startswith(kind))
+    path.chmod(0o644)
+    path.write_bytes(other.read_bytes())
+
+
+@pytest.mark.usefixtures("org")
+@pytest.mark.parametrize(
+    ("what", "damage"),
+    [
+        (what, damage)
+        for what in ("pack/*.pack", "pack/*.idx", "../HEAD", "../config", "../info/attributes")
+        for damage in (_flip, _truncate)
+    ],
+)
+def test_a_damaged_repository_is_set_aside_and_made_again(
+    what: str, damage: Callable[[Path], None], two: Series, tmp_path: Path, store: Store
+) -> None:
+    first = made(NONE, store)
+    (path,) = (store.root / "git/objects").glob(what)
+    damage(path)
+    # Nothing of these is cached: git has to read.
+    again = made(two, Store(store.root))
+    other = series_of(tmp_path / "other", hunk("fs/namespace.c", 20, "twenty"))
+    found = made(other, Store(store.root))
+    assert (again.base_commit, again.tree_hash) != (first.commit, first.tree_hash)
+    assert show(found, "fs/namespace.c").splitlines()[19] == b"twenty"
+    with checkout(again, store=store) as files:
+        assert (files / "fs/latin.c").read_bytes() == FILES["fs/latin.c"]
+
+
+@pytest.mark.usefixtures("org")
+@pytest.mark.parametrize("damage", [_flip, _truncate, _replace])
+def test_a_damaged_object_of_a_series_never_reaches_the_worktree(
+    damage: Callable[[Path], None], two: Series, store: Store
+) -> None:
+    first = made(two, store)
+    wanted = show(first, "fs/namespace.c")
+    for path in sorted((store.root / "git/objects").glob("??/*")):
+        whole = path.read_bytes()
+        damage(path)
+        try:
+            with checkout(first, store=store) as files:
+                assert (files / "fs/namespace.c").read_bytes() == wanted
+            path.write_bytes(whole)
+        except GitError as error:
+            gitmend.mend(error, store)
+            assert made(two, Store(store.root)).commit == first.commit
+            assert path.read_bytes() == whole
+        shutil.rmtree(store.root / "lanes", ignore_errors=True)
+
+
+@pytest.mark.usefixtures("org")
+def test_a_lock_that_a_killed_git_left_is_in_nobodys_way(two: Series, store: Store) -> None:
+    made(NONE, store)
+    first = made(two, store)
+    for path in (store.root / "git/refs/trees").iterdir():
+        path.rename(f"{path}.lock")
+    assert made(two, Store(store.root)) == first
 
 
 CONFIG_RELEVANT = {
@@ -343,7 +422,7 @@ def test_clone_is_read_and_nothing_in_it_changes(clone: Path, store: Store, tmp_
     os.utime(clone / "Makefile", (1, 1))
     before = state_of(clone)
     found = made(series_of(tmp_path / "s", PATCH), store, clone=clone)
-    with lane.checkout(found, store=store) as path:
+    with checkout(found, store=store) as path:
         assert (path / "init/new.c").read_text() == "int new;\n"
         assert "not committed" not in (path / "fs/namespace.c").read_text()
         assert not (path / "untracked").exists()
@@ -426,24 +505,30 @@ def test_bad_clones_are_one_clear_line(clone: Path, store: Store, tmp_path: Path
         assert caught.value.message == message
 
 
+@contextmanager
+def checkout(found: Tree, *, store: Store) -> Iterator[Path]:
+    with lane.checkout(found, store=store) as worktree:
+        yield worktree.path
+
+
 # --- the worktree -------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("org")
 def test_checkout_touches_only_what_differs(two: Series, store: Store) -> None:
     base, patched = made(NONE, store), made(two, store)
-    with lane.checkout(base, store=store) as path:
+    with checkout(base, store=store) as path:
         assert (path / "fs/link.c").is_symlink()
         assert os.access(path / "scripts/run.sh", os.X_OK)
         assert (path / "fs/latin.c").read_bytes() == FILES["fs/latin.c"]
         before = state_of(path)
-    with lane.checkout(patched, store=store) as path:
+    with checkout(patched, store=store) as path:
         after = state_of(path)
     assert {name for name in after if after[name] != before.get(name)} == {
         f"{path}/fs",
         f"{path}/fs/namespace.c",
     }
-    with lane.checkout(patched, store=store) as path:
+    with checkout(patched, store=store) as path:
         assert state_of(path) == after
 
 
@@ -452,11 +537,11 @@ def test_worktree_that_somebody_changed_is_set_back(
     two: Series, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = made(two, store)
-    with lane.checkout(found, store=store) as path:
+    with checkout(found, store=store) as path:
         pass
     (path / "Makefile").write_text("broken\n")
     (path / "Kconfig").unlink()
-    with lane.checkout(found, store=store) as path:
+    with checkout(found, store=store) as path:
         assert (path / "Makefile").read_bytes() == FILES["Makefile"]
         assert (path / "Kconfig").read_bytes() == FILES["Kconfig"]
     assert "somebody changed files there; they are set back" in capsys.readouterr().err
@@ -466,7 +551,7 @@ def test_worktree_that_somebody_changed_is_set_back(
 @pytest.mark.parametrize("damage", ["half", "index", "lock", "no-index", "no-commit"])
 def test_checkout_that_was_cut_short_is_repaired(damage: str, two: Series, store: Store) -> None:
     base, patched = made(NONE, store), made(two, store)
-    with lane.checkout(base, store=store) as path:
+    with checkout(base, store=store) as path:
         pass
     folder = path.parent
     if damage != "no-commit":
@@ -482,8 +567,8 @@ def test_checkout_that_was_cut_short_is_repaired(damage: str, two: Series, store
     elif damage == "no-index":
         (folder / "index").unlink()
     elif damage == "no-commit":
-        (folder / "commit").unlink()
-    with lane.checkout(patched, store=store) as path:
+        (folder / "commit.json").unlink()
+    with checkout(patched, store=store) as path:
         assert (path / "fs/namespace.c").read_bytes() == show(patched, "fs/namespace.c")
         assert (path / "fs.c").read_bytes() == FILES["fs.c"]
         assert not (path / "fs/of-a-third-commit.c").exists()
@@ -510,7 +595,7 @@ def test_checkout_killed_at_any_moment_is_right_the_next_time(two: Series, store
         child.send_signal(signal.SIGKILL)
         child.communicate()
         for found in (base, patched):
-            with lane.checkout(found, store=store) as path:
+            with checkout(found, store=store) as path:
                 assert (path / "fs/namespace.c").read_bytes() == show(found, "fs/namespace.c")
                 assert not git_differs(found, path)
 
@@ -531,7 +616,7 @@ def test_worktree_of_an_unwritable_cache_is_named(org: KernelOrg, store: Store) 
     found = made(NONE, store)
     assert org.asked
     (store.root / "lanes").write_text("in the way")
-    with pytest.raises(HostError) as caught, lane.checkout(found, store=store):
+    with pytest.raises(HostError) as caught, checkout(found, store=store):
         pass
     assert caught.value.message == (
         f"cannot write the worktree {store.root}/lanes/6.18.5: Not a directory"
