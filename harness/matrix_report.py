@@ -25,23 +25,19 @@ def matrices_dir() -> Path:
 
 def all_matrices() -> list[Path]:
     """Return the folders of all matrices, oldest first."""
-    return sorted(
-        path.parent
-        for path in matrices_dir().glob(f"*/{_NAME}")
-        if not path.parent.is_symlink() and not path.parent.name.startswith(".")
-    )
+    return runs.in_order(matrices_dir(), _NAME)
 
 
 def make(
     *,
     id_: str,
     title: str,
-    started: float,
+    seconds: float,
     groups: Sequence[Group],
     outcomes: Outcomes,
     folder: Path,
 ) -> MatrixResult:
-    """Return the result; `started` is in seconds of the epoch, `folder` where it will stand."""
+    """Return the result; `seconds` is how long it took, `folder` where it will stand."""
     cells = sorted((c for group in groups for c in group.cells), key=lambda c: c.number)
     rows = [_cell(each, outcomes, folder) for each in cells]
     axes: dict[str, dict[str, None]] = {}
@@ -52,8 +48,8 @@ def make(
         id=id_,
         version=__version__,
         title=title,
-        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        seconds=round(time.time() - started, 1),
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds)),
+        seconds=round(seconds, 1),
         axes={name: list(values) for name, values in axes.items()},
         kernels=len(groups),
         outcomes=dict(Counter(row.outcome for row in rows)),

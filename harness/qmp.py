@@ -34,7 +34,7 @@ class Monitor:
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()
         self._ours.sendall(_PRELUDE)
-        self._started = time.time()
+        self._started, self._started_mono = time.time(), time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: QMPClient | None = None
         self._thread = threading.Thread(target=self._listen, name="qmp", daemon=True)
@@ -55,7 +55,7 @@ class Monitor:
 
     def start(self) -> None:
         """Listen, now that QEMU has its end: ours ends when QEMU does."""
-        self._started = time.time()
+        self._started, self._started_mono = time.time(), time.monotonic()
         self._theirs.close()
         self._thread.start()
 
@@ -133,7 +133,9 @@ class Monitor:
         seconds = 0.0
         if isinstance(stamp, Mapping):
             at = float(stamp["seconds"]) + float(stamp["microseconds"]) / 1e6
-            seconds = max(0.0, round(at - self._started, 6))
+            # No more than has passed, should somebody set the clock meanwhile.
+            passed = time.monotonic() - self._started_mono
+            seconds = min(passed, max(0.0, round(at - self._started, 6)))
         return QmpEvent(
             name=str(message["event"]), data=json.dumps(message.get("data", {})), seconds=seconds
         )

@@ -1,14 +1,15 @@
 """The runs on disk: one folder each, published whole, `latest` links to the newest."""
 
 import os
-import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness import paths
 from harness.errors import HostError, UsageError
+from harness.lock import Lock
 from harness.result import RunResult, decode, encode
 
 RESULT = "result.json"
@@ -49,9 +50,33 @@ def publish_folder(
     Raises:
         HostError: the folder cannot be written.
     """
-    scratch = top / f".{name}.{secrets.token_hex(4)}"
     try:
-        scratch.mkdir(parents=True)
+        with _alone(top, what):
+            return _publish(top / name, texts, links)
+    except OSError as error:
+        raise HostError(
+            f"cannot write the {what} to {top}: {error.strerror}",
+            hint="set XDG_STATE_HOME, or --out, to a folder that can be written",
+        ) from error
+
+
+@contextmanager
+def _alone(top: Path, what: str) -> Iterator[None]:
+    """Be the only process that publishes in `top`, without what killed ones left there."""
+    lock = Lock(top / ".lock")
+    lock.acquire(what=f"it writes a {what}")
+    try:
+        for left in top.glob(".*/"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+    finally:
+        lock.remove()
+
+
+def _publish(final: Path, texts: Mapping[str, bytes], links: Mapping[str, Path]) -> Path:
+    scratch = final.with_name(f".{final.name}")
+    try:
+        scratch.mkdir()
         for file, data in texts.items():
             (scratch / file).parent.mkdir(parents=True, exist_ok=True)
             (scratch / file).write_bytes(data)
@@ -60,17 +85,20 @@ def publish_folder(
         for file, source in links.items():
             (scratch / file).parent.mkdir(parents=True, exist_ok=True)
             _link(source, scratch / file)
-        final = top / name
+        _stamp(scratch, after=final.with_name("latest"))
         scratch.rename(final)
-        _point_latest(top, final.name)
-    except OSError as error:
-        raise HostError(
-            f"cannot write the {what} to {top}: {error.strerror}",
-            hint="set XDG_STATE_HOME, or --out, to a folder that can be written",
-        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    _point_latest(final.parent, final.name)
     return final
+
+
+def _stamp(folder: Path, *, after: Path) -> None:
+    """Give a folder the time of now, but one later than the last one's, whatever the clock says."""
+    now = folder.stat().st_mtime_ns
+    if after.exists():
+        now = max(now, after.stat().st_mtime_ns + 1)
+    os.utime(folder, ns=(now, now))
 
 
 def runs_dir() -> Path:
@@ -106,11 +134,17 @@ def find(name: str | None) -> Path:
 
 def all_runs() -> list[Path]:
     """Return the folders of all runs, oldest first."""
-    return sorted(
-        path.parent
-        for path in runs_dir().glob(f"*/{RESULT}")
-        if not path.parent.is_symlink() and not path.parent.name.startswith(".")
-    )
+    return in_order(runs_dir(), RESULT)
+
+
+def in_order(top: Path, file: str) -> list[Path]:
+    """Return the folders in `top` that have `file`, the first published first.
+
+    Their names would not do: two of the same second, or a clock that was set back.
+    """
+    found = (path.parent for path in top.glob(f"*/{file}"))
+    own = [path for path in found if not path.is_symlink() and not path.name.startswith(".")]
+    return sorted(own, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def read(path: Path) -> RunResult:
@@ -136,6 +170,8 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _point_latest(top: Path, name: str) -> None:
-    scratch = top / f".latest.{secrets.token_hex(4)}"
+    scratch = top / ".latest"
+    # A killed process may have left it.
+    scratch.unlink(missing_ok=True)
     scratch.symlink_to(name)
     scratch.replace(top / "latest")

@@ -117,7 +117,7 @@ def _run(
     top: Path,
 ) -> tuple[matrix_result.MatrixResult, bool]:
     """Run all, and say whether it was interrupted."""
-    started = time.time()
+    started = time.monotonic()
     id_ = runs.new_id(f"{len([c for g in groups for c in g.cells])}-jobs")
     allowed = matrix_run.slots(groups, jobs=jobs, available_mib=matrix_run.available_mib())
     if allowed < jobs:
@@ -133,7 +133,7 @@ def _run(
     result = matrix_report.make(
         id_=id_,
         title=title,
-        started=started,
+        seconds=time.monotonic() - started,
         groups=groups,
         outcomes=outcomes,
         folder=top / id_,
