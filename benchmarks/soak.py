@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from harness import paths, proc
+from harness import paths, proc, processes
 
 USUAL = ["--cmdline", "nullfs_rootfs"]
 SHOWN = (10, 50, 100)
@@ -32,7 +32,7 @@ def hogs(count: int) -> Iterator[None]:
     """Keep `count` CPUs busy."""
     loop = [sys.executable, "-c", "while True: pass"]
     # They end with this process, however it ends. It has no threads.
-    die = proc.die_with_parent()
+    die = processes.die_with_parent()
     loops = [subprocess.Popen(loop, preexec_fn=die) for _ in range(count)]  # noqa: PLW1509
     try:
         yield

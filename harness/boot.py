@@ -17,7 +17,7 @@ import msgspec
 import pexpect
 
 from harness import accel as accels
-from harness import ending, environment, functions, log, postmortem, proc
+from harness import ending, environment, functions, log, postmortem, proc, processes
 from harness.arch import Arch
 from harness.capture import Capture
 from harness.cmdline import kernel_cmdline, repro_script
@@ -114,7 +114,7 @@ class _Qemu(pexpect.spawn):  # type: ignore[misc]  # pexpect has no types
 
     def __init__(self, argv: Sequence[str], keep_fd: int, stderr_fd: int) -> None:
         self._fds = (keep_fd, stderr_fd)
-        die_with_parent = proc.die_with_parent()
+        die_with_parent = processes.die_with_parent()
 
         def prepare() -> None:
             die_with_parent()
@@ -163,7 +163,8 @@ def _run(
     started = time.monotonic()
     qemu = None
     try:
-        qemu = _spawn([*argv, *monitor.argv], monitor.fd, stderr_fd)
+        with processes.uninterrupted():
+            qemu = _spawn([*argv, *monitor.argv], monitor.fd, stderr_fd)
         watch = Watch(qemu.pid, spec.deadline_s)
         # Not before: a process with threads had better not fork.
         monitor.start()

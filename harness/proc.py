@@ -4,7 +4,6 @@ Every child has its own process group and dies with the tool, whatever kills the
 tool's own environment it gets what `environment` lists.
 """
 
-import ctypes
 import os
 import shlex
 import shutil
@@ -22,7 +21,6 @@ import msgspec
 from harness import environment, processes
 from harness.errors import HostError
 
-_PR_SET_PDEATHSIG = 1
 _TERMINATE_GRACE_S = 5.0
 
 
@@ -71,24 +69,6 @@ def which(name: str, *, hint: str | None = None) -> str:
     return found
 
 
-def die_with_parent(sig: int = signal.SIGKILL) -> Callable[[], None]:
-    """Return a function to call in a child between fork and exec.
-
-    With it the kernel sends the child `sig` when this process dies, even by SIGKILL. `prctl` is
-    looked up before the fork: a child of a threaded process may not import or allocate.
-    """
-    prctl = ctypes.CDLL(None).prctl
-    parent = os.getpid()
-
-    def in_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, sig, 0, 0, 0)
-        # The parent may have died before prctl took hold.
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return in_child
-
-
 class Breach(HostError):  # noqa: N818 - what it is: whose fault, the caller knows
     """A confined program went over a limit; the message completes `the build …`."""
 
@@ -135,17 +115,18 @@ def run(
             for path in (log_path or out_path, err_path)
         )
         try:
-            child = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env={**own, **(env or {})},
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT if log_path else err,
-                start_new_session=True,
-                pass_fds=tuple(keep_fds),
-                preexec_fn=die_with_parent(_death_of(confined)),  # noqa: PLW1509 - it only calls prctl
-            )
+            with processes.uninterrupted():
+                child = subprocess.Popen(
+                    list(argv),
+                    cwd=cwd,
+                    env={**own, **(env or {})},
+                    stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT if log_path else err,
+                    start_new_session=True,
+                    pass_fds=tuple(keep_fds),
+                    preexec_fn=processes.die_with_parent(_death_of(confined)),  # noqa: PLW1509 - only prctl
+                )
         except OSError as error:
             raise HostError(f"cannot start {argv[0]}: {error.strerror}") from error
     with child:

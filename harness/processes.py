@@ -1,12 +1,16 @@
-"""Processes that are no children of this one: who they are, and how they are ended."""
+"""Processes: how one begins and dies with this one, who are below another, how they are ended."""
 
+import ctypes
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
 
 
 def descendants(pid: int, *, at_most: int = sys.maxsize) -> list[int]:
@@ -37,3 +41,43 @@ def wait_for_end(pids: Iterable[int], *, within_s: float) -> None:
                 if time.monotonic() > end:
                     return
                 time.sleep(0.002)
+
+
+def die_with_parent(sig: int = signal.SIGKILL) -> Callable[[], None]:
+    """Return a function to call in a child between fork and exec.
+
+    With it the kernel sends the child `sig` when this process dies, even by SIGKILL. `prctl` is
+    looked up before the fork: a child of a threaded process may not import or allocate.
+    """
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def in_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, sig, 0, 0, 0)
+        # The parent may have died before prctl took hold.
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return in_child
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put ^C and SIGTERM off to the end, for a fork.
+
+    Python throws away an exception that arises while it forks, and the user's ^C would be one.
+    Only the main thread runs handlers, so there is nothing to do in others.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    own = [signal.signal(each, lambda number, _: came.append(number)) for each in signals]
+    try:
+        yield
+    finally:
+        for each, handler in zip(signals, own, strict=True):
+            signal.signal(each, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
