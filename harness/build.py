@@ -10,26 +10,15 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from harness import (
-    builddir,
-    buildlog,
-    gitrepo,
-    log,
-    makefault,
-    notes,
-    outdir,
-    proc,
-    products,
-    sandbox,
-)
+from harness import builddir, buildlog, built, log, makefault, outdir, proc, products, sandbox
 from harness.arch import Arch
-from harness.errors import HostError, Outcome, SubjectError
+from harness.errors import Outcome, SubjectError
 from harness.job import CompilerWarning, Kconfig, Kernel, Tree
 from harness.lane import Worktree
 from harness.limits import DEFAULT, Limits
@@ -94,7 +83,7 @@ def build(
                 _place_config(kconfig, real)
                 _make(command, tree, image, folder)
             shutil.copyfile(kconfig.path, folder / "config")
-        _note_built(tree, kconfig, store)
+        built.note(tree, kconfig, store)
 
     entry = store.get_or_make(
         "kernel",
@@ -106,7 +95,7 @@ def build(
             "make": " ".join([target, *arch.make_variables, *toolchain.make_variables]),
         },
         make,
-        why=lambda: _why(tree, kconfig, store),
+        why=lambda: built.why(tree, kconfig, store),
     )
     return load(entry.path, arch, target), entry
 
@@ -303,27 +292,3 @@ def _banner(vmlinux: Path) -> str:
             if not match:
                 raise proc.Breach("made a vmlinux that has no version banner")
             return match[0].decode(errors="replace").rstrip("\n")
-
-
-# --- what made a build new ------------------------------------------------------------------
-
-
-def _note_built(tree: Tree, kconfig: Kconfig, store: Store) -> None:
-    facts = {"commit": tree.commit, "config": kconfig.digest}
-    notes.write(store.root / "lanes" / tree.lane / "built.json", tree.lane, facts)
-
-
-def _why(tree: Tree, kconfig: Kconfig, store: Store) -> str:
-    last = notes.read(store.root / "lanes" / tree.lane / "built.json", tree.lane)
-    if not last:
-        return "first build of this base"
-    if last["commit"] == tree.commit:
-        return ".config differs" if last["config"] != kconfig.digest else "not in the cache"
-    argv = ["diff-tree", "-r", "--name-only", last["commit"], tree.commit]
-    names: list[str] = []
-    # It only explains, and the repository may be damaged: who takes files from it will find out.
-    with suppress(HostError):
-        names = gitrepo.run(tree.repo, argv).text.splitlines()
-    if not names:
-        return "the tree differs"
-    return f"{names[0]} differs" + (f", and {len(names) - 1} more" if len(names) > 1 else "")

@@ -101,8 +101,7 @@ def run(
 
     `env` is laid over what `environment` lets it have, with LC_ALL=C. `log_path` takes stdout
     and stderr together, in order; `out_path` and `err_path` take one alone. `on_tick` is called
-    about ten times a second while it runs. `keep_fds` stay open in it and in all that it starts:
-    a lock among them is held until the last one ends, whatever becomes of this process.
+    about ten times a second while it runs. A lock among `keep_fds` is held until all has ended.
 
     Raises:
         HostError: the program cannot be started, or ran over `timeout_s`.

@@ -134,12 +134,11 @@ def run(
     on_tick: Callable[[], None] | None = None,
     keep_fds: Sequence[int] = (),
 ) -> proc.Completed:
-    """Run a command as `proc.run` does, but confined; a non-zero exit is for the caller to judge.
+    """Run a command as `proc.run` does, but confined.
 
     `read` and `write` are the absolute paths that it may, besides the system's programs. `behind`
     has the folders of this machine that stand behind paths of `write`, where they are not the
-    same; without a sandbox they must be. `cwd` is one of `write`, the first if it is not given.
-    `keep_fds` are as for `proc.run` where nothing ends what is left of it: without a sandbox.
+    same; without a sandbox they must be. `cwd` is one of `write`, by default the first.
 
     Raises:
         Breach: it went over a limit, and was ended.
@@ -149,33 +148,29 @@ def run(
     walls = _Walls(read=read, write=write, behind=behind or {}, cwd=cwd or write[0])
     # Not pipes: what it prints would have to be held, all of it.
     with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
+        out, err = Path(folder, "out"), Path(folder, "err")
         watched = [log_path] if log_path else [err] if out_path else [out, err]
-        for path in (out, err, *watched):
-            path.touch()
+        _touch(out, err, *watched)
         watch = limits_.Watch(limits, outputs=watched, folders=walls.folders())
         done = proc.run(
             _wrapped(how, walls, _bounded(how, limits, argv)),
-            cwd=cwd,
-            env=env,
-            stdin=stdin,
-            log_path=log_path,
+            cwd=cwd, env=env, stdin=stdin, log_path=log_path, on_tick=on_tick,
             out_path=None if log_path else out_path or out,
             err_path=None if log_path else err,
-            on_tick=on_tick,
             confined=proc.Confined(watch=watch, has_namespace=how != NONE),
             # A namespace ends with its first process; and whoever has a lock can let it go.
             keep_fds=keep_fds if how == NONE else (),
-        )
+        )  # fmt: skip
         if done.returncode != 0 and how != NONE:
             _check_started(log_path or err)
-        return msgspec.structs.replace(
-            done,
-            argv=tuple(argv),
-            returncode=_status(done.returncode, how),
-            stdout=out.read_bytes(),
-            stderr=err.read_bytes(),
-        )
+        said = {"stdout": out.read_bytes(), "stderr": err.read_bytes()}
+        status = _status(done.returncode, how)
+        return msgspec.structs.replace(done, argv=tuple(argv), returncode=status, **said)
+
+
+def _touch(*paths: Path) -> None:
+    for path in paths:
+        path.touch()
 
 
 def _status(returncode: int, how: str) -> int:

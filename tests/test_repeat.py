@@ -259,7 +259,7 @@ def test_interrupted_before_anything_is_known_it_leaves_nothing(project: Path) -
 
 @pytest.fixture
 def frail(tmp_path: Path) -> dict[str, str]:
-    """A QEMU that dies as soon as it is to boot: the first one, or with $FRAIL=yes each."""
+    """A QEMU that dies as soon as it is to boot: the first, or each where `always` is beside it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     found = subprocess.run(
@@ -270,7 +270,7 @@ def frail(tmp_path: Path) -> dict[str, str]:
         f"""#!/bin/sh
 case "$*" in
 *harness.nonce=*)
-    if [ "$FRAIL" ] || mkdir {folder}/died 2>/dev/null; then kill -9 $$; fi ;;
+    if [ -e {folder}/always ] || mkdir {folder}/died 2>/dev/null; then kill -9 $$; fi ;;
 esac
 exec {found.stdout.strip()} "$@"
 """
@@ -301,7 +301,8 @@ def test_a_host_error_is_counted_apart(
 def test_a_host_that_fails_again_and_again_ends_it(
     harness: Harness, project: Path, frail: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    done = _boot(harness, project, *words, "--json", env={**frail, "FRAIL": "yes"})
+    Path(frail["PATH"].split(":")[0], "always").touch()
+    done = _boot(harness, project, *words, "--json", env=frail)
     result = json.loads(done.stdout)
     assert (done.returncode, result["verdict"]["outcome"]) == (128, "host-error")
     # Others may have ended at the same moment.
