@@ -116,7 +116,7 @@ def guest(tmp_path: Path, objects: list[Path]) -> Guest:
 
 
 @pytest.mark.parametrize("target", arch.names())
-@pytest.mark.parametrize("name", ["boot", "nullfs", "kselftest", "userspace"])
+@pytest.mark.parametrize("name", ["boot", "crash", "nullfs", "kselftest", "userspace"])
 def test_the_shipped_c_has_no_warning(name: str, target: str, tmp_path: Path) -> None:
     compiler = f"{arch.load(target).cross_compile}gcc"
     if shutil.which(compiler) is None:

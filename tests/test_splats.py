@@ -167,7 +167,7 @@ def test_report_is_found_again_from_its_own_line_on(log: CorpusLog) -> None:
 
 
 # What the beginning of a report's first line, or the line alone, says.
-CUT_SHORT = {"warning", "bug", "complaint", "page-fault", "gpf", "wild-access"}
+CUT_SHORT = {"panic", "warning", "bug", "complaint", "page-fault", "gpf", "wild-access"}
 
 
 @pytest.mark.parametrize("log", LOGS, ids=[log.path.stem for log in LOGS])

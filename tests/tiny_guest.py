@@ -48,21 +48,25 @@ def exit_with(value: int) -> str:
 
 
 def say(data: bytes, times: int = 1) -> str:
-    """Write bytes on the serial port, as often as said."""
+    """Write bytes on the serial port, as often as said; none while it has one to send."""
     values = ", ".join(map(str, data))
     return f"""
 	mov ${times}, %ebx
-	mov $0x3f8, %dx
-again:	mov $text, %esi
+1:	mov $3f, %esi
 	mov ${len(data)}, %ecx
-more:	lodsb
+2:	mov $0x3fd, %dx
+5:	inb %dx, %al
+	test $0x20, %al
+	jz 5b
+	mov $0x3f8, %dx
+	lodsb
 	outb %al, %dx
-	loop more
+	loop 2b
 	dec %ebx
-	jnz again
-	jmp said
-text:	.byte {values}
-said:
+	jnz 1b
+	jmp 4f
+3:	.byte {values}
+4:
 """
 
 
@@ -74,12 +78,20 @@ def build(body: str, folder: Path, store: Store) -> Path:
 
 
 def spec_of(
-    kernel: Path, arch: Arch, *, deadline_s: float = 20, memory_mib: int = 64, cmdline: str = ""
+    kernel: Path,
+    arch: Arch,
+    *,
+    deadline_s: float = 20,
+    memory_mib: int = 64,
+    cmdline: str = "",
+    banner: str = "",
 ) -> BootSpec:
     """Boot `kernel` with itself as initramfs, which it does not read."""
     return BootSpec(
         arch=arch.name,
-        kernel=Kernel(arch=arch.name, release="", banner="", image=kernel, digest="", built=False),
+        kernel=Kernel(
+            arch=arch.name, release="", banner=banner, image=kernel, digest="", built=False
+        ),
         initramfs=Initramfs(path=kernel, digest=""),
         cmdline=cmdline,
         nonce="0",
