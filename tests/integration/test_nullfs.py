@@ -157,6 +157,6 @@ def test_a_hang_is_told_by_the_step_it_hangs_in(boot: Boot, tmp_path: Path) -> N
     )
     run = boot(scenario=str(folder), timeout_s=4.0)
     assert run.outcome == "hang"
-    assert "it was about to: stuck.pause" in run.reason
+    assert "in init at step stuck.pause; init waits in __do_sys_pause" in run.reason
     assert run.result.boot is not None
     assert run.result.boot.ended == "deadline"
