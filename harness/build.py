@@ -203,9 +203,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         return self.log.read_text(errors="replace")
 
     def _seal(self) -> None:
-        # In this order: what is sealed is used again, so its time must be known by then.
-        self.worktree.remember(outdir.newest_ns(self.real_out))
-        outdir.seal(self.real_out)
+        outdir.seal(self.real_out, remember=self.worktree.remember)
 
 
 def _make(command: _Make, tree: Tree, image: str, folder: Path) -> None:

@@ -5,15 +5,14 @@ killed leaves a newer one, cut short. So whatever is not as the last good make l
 before the next one starts: what a killed build wrote, and what anybody has damaged.
 """
 
-import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from harness import log, proc
-from harness.store import write_atomically
+from harness.store import digest_of, write_atomically
 
 # Name within the folder → (size, when its content changed, when anything of it did), in bytes and
 # nanoseconds. The last cannot be set at will.
@@ -44,15 +43,17 @@ def temporary(out: Path) -> Path:
     return out.with_suffix(".tmp")
 
 
-def newest_ns(out: Path) -> int:
-    """Return when the newest file in the folder was written, in nanoseconds of the epoch."""
-    return max((facts[1] for _, facts in _scan(out)), default=0)
+def seal(out: Path, *, remember: Callable[[int], None] | None = None) -> None:
+    """Note how make has left the folder, of its own accord: as built, or after an error.
 
-
-def seal(out: Path) -> None:
-    """Note how make has left the folder, of its own accord: as built, or after an error."""
-    data = msgspec.json.encode(dict(_scan(out)))
-    write_atomically(_path(out), hashlib.sha256(data).hexdigest().encode() + data)
+    `remember` is told first when the newest file was written, in nanoseconds of the epoch: what
+    is sealed is used again, so its time must be known by then.
+    """
+    seen = dict(_scan(out))
+    if remember:
+        remember(max((facts[1] for facts in seen.values()), default=0))
+    data = msgspec.json.encode(seen)
+    write_atomically(_path(out), digest_of(data).encode() + data)
 
 
 def _path(out: Path) -> Path:
@@ -65,7 +66,7 @@ def _read(path: Path) -> _Seal | None:
     except FileNotFoundError:
         return None
     digest, data = whole[:_DIGEST], whole[_DIGEST:]
-    if hashlib.sha256(data).hexdigest().encode() != digest:
+    if digest_of(data).encode() != digest:
         return None
     return msgspec.json.decode(data, type=_Seal)
 

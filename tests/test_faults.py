@@ -270,8 +270,7 @@ def test_a_clock_that_was_set_back_costs_a_build_and_no_more(
     (built,) = (path for path in (folder / "out").iterdir() if not path.suffix)
     for path in built.rglob("*"):
         os.utime(path, (tomorrow, tomorrow))
-    outdir.seal(built)
-    lane.Worktree(path=folder / "tree", lock_fd=0).remember(outdir.newest_ns(built))
+    outdir.seal(built, remember=lane.Worktree(path=folder / "tree", lock_fd=0).remember)
     series = change(clone, NAMESPACE % "new", "fs: answer anew", name="series")
     done = harness("boot", "--tree", "linux", "--series", series, "--json", cwd=project)
     assert json.loads(done.stdout)["observations"]["boot.mount"] == "new"
