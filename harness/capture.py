@@ -1,6 +1,5 @@
-"""Takes a guest's console as it comes, keeps it. It knows how much, how lately, and of a panic."""
+"""Takes a guest's console as it comes, keeps it. It knows how much, and of a panic."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -10,7 +9,7 @@ _PANIC = b"Kernel panic - not syncing"
 
 
 class Capture:
-    """A console so far. Times are of the monotonic clock.
+    """A console so far.
 
     `on_output` gets every piece. `path`, if given, grows with the console, so that what was said
     survives whatever becomes of the tool. Of more than `limit` bytes the rest is not kept, and a
@@ -30,7 +29,6 @@ class Capture:
         self._pieces: list[bytes] = []
         self._tail = b""
         self.size = 0
-        self.last_s = time.monotonic()
         self.has_panic = False
 
     def __enter__(self) -> Self:
@@ -44,7 +42,6 @@ class Capture:
         """Take in what the guest wrote."""
         self._keep(data)
         self.size += len(data)
-        self.last_s = time.monotonic()
         # The words may come in any number of pieces.
         recent = self._tail + data
         self.has_panic = self.has_panic or _PANIC in recent
