@@ -1,10 +1,12 @@
 """Fixtures for all tests: no test reads or writes the user's own folders, unless it says so."""
 
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +105,30 @@ def project(tmp_path: Path, clone: Path) -> Path:
     )
     (path / "linux").symlink_to(clone)
     return path
+
+
+def on_a_terminal(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> bytes:
+    """Run the tool with a terminal of 30 lines by 100 as stderr: what it shows there. It passes."""
+    main, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (30, 100))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm", **(env or {})},
+    )
+    os.close(terminal)
+    shown = b""
+    try:
+        while block := os.read(main, 4096):
+            shown += block
+    except OSError:  # the other end has gone
+        pass
+    finally:
+        os.close(main)
+    assert child.wait(timeout=60) == 0
+    return shown
 
 
 def git(path: Path, *arguments: str) -> str:

@@ -1,8 +1,6 @@
 """`harness matrix`: the product of axes, each kernel once, one report; on the stand-in kernel."""
 
 import json
-import os
-import pty
 import re
 import signal
 import subprocess
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from conftest import ROOT, Harness
+from conftest import ROOT, Harness, on_a_terminal
 from test_cli import path_without
 
 from harness import matrix, matrix_order, matrix_result, matrix_run, runs
@@ -313,24 +311,8 @@ def test_out_is_where_all_of_it_goes(harness: Harness, project: Path, tmp_path: 
 
 
 def test_a_terminal_sees_what_runs(project: Path) -> None:
-    main, terminal = pty.openpty()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "harness", "matrix", "--axis", "shape=plain"],
-        cwd=project,
-        stdout=subprocess.DEVNULL,
-        stderr=terminal,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
-    )
-    os.close(terminal)
-    shown = b""
-    try:
-        while block := os.read(main, 4096):
-            shown += block
-    except OSError:  # the other end has gone
-        pass
-    finally:
-        os.close(main)
-    assert child.wait(timeout=60) == 0
+    size = {"COLUMNS": "100", "LINES": "30"}
+    shown = on_a_terminal("matrix", "--axis", "shape=plain", cwd=project, env=size)
     text = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", shown).decode()
     assert "building" in text
     assert "0 of 2, 0 not passed" in text

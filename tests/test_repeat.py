@@ -2,19 +2,17 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
 import sys
-import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from conftest import ROOT, Harness
+from conftest import ROOT, Harness, on_a_terminal
 from hypothesis import given
 from hypothesis import strategies as st
 from test_boots import _qemus, _wait_for
@@ -116,23 +114,7 @@ def test_what_is_new_is_said_when_it_happens(harness: Harness, project: Path) ->
 
 
 def test_a_terminal_has_a_line_that_counts(project: Path) -> None:
-    main, terminal = pty.openpty()
-    termios.tcsetwinsize(terminal, (30, 100))
-    child = subprocess.Popen(
-        [sys.executable, "-m", "harness", "boot", "--tree", "linux", "--repeat", "8"],
-        cwd=project, stdout=subprocess.DEVNULL, stderr=terminal,
-        env={**os.environ, "TERM": "xterm"},
-    )  # fmt: skip
-    os.close(terminal)
-    shown = b""
-    try:
-        while block := os.read(main, 4096):
-            shown += block
-    except OSError:  # the other end has gone
-        pass
-    finally:
-        os.close(main)
-    assert child.wait(timeout=60) == 0
+    shown = on_a_terminal("boot", "--tree", "linux", "--repeat", "8", cwd=project)
     assert re.search(rb"\r\x1b\[Krounds: [2-7]/8: pass [2-7]/[2-7]", shown)
     assert b"\nrounds" not in shown
 
