@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from harness import __version__
+from harness import __version__, document
 from harness.observations import Observations
 
 SCHEMA = "harness.diff/1"
@@ -120,13 +120,12 @@ def normalise(name: str, value: str) -> str:
 
 def encode(result: DiffResult) -> bytes:
     """Return the JSON document."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+    return document.encode(result)
 
 
 def json_schema() -> bytes:
     """Return the JSON Schema of `harness diff --json`."""
-    schema = msgspec.json.schema(DiffResult)
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return document.schema_of(DiffResult)
 
 
 class _Fact(msgspec.Struct, frozen=True):

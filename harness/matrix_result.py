@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness import cell
+from harness import cell, document
 from harness.errors import EXIT_CODES, EXIT_HOST, EXIT_UNTESTABLE, EXIT_USAGE, Outcome
 
 SCHEMA = "harness.matrix/1"
@@ -64,7 +64,7 @@ def _code(outcome: str) -> int:
 
 def encode(result: MatrixResult) -> bytes:
     """Return matrix.json."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+    return document.encode(result)
 
 
 def decode(data: bytes) -> MatrixResult:
@@ -78,5 +78,4 @@ def decode(data: bytes) -> MatrixResult:
 
 def json_schema() -> bytes:
     """Return the JSON Schema of matrix.json."""
-    schema = msgspec.json.schema(MatrixResult)
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return document.schema_of(MatrixResult)

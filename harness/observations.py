@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from harness import __version__
+from harness import __version__, document
 from harness.errors import Outcome
 from harness.result import RunResult
 
@@ -70,7 +70,7 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode(observed: Observations) -> bytes:
     """Return the JSON document."""
-    return msgspec.json.format(msgspec.json.encode(observed), indent=1) + b"\n"
+    return document.encode(observed)
 
 
 def decode(data: bytes) -> Observations:
@@ -87,8 +87,7 @@ def decode(data: bytes) -> Observations:
 
 def json_schema() -> bytes:
     """Return the JSON Schema of `harness observe --json`."""
-    schema = msgspec.json.schema(Observations)
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return document.schema_of(Observations)
 
 
 def by_flow(pairs: Iterable[tuple[str, str]], flows: Sequence[str]) -> dict[str, dict[str, str]]:

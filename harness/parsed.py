@@ -2,7 +2,7 @@
 
 import msgspec
 
-from harness import __version__
+from harness import __version__, document
 from harness.errors import Outcome
 from harness.job import Console, Place, Verdict
 from harness.result import VerdictResult
@@ -62,10 +62,9 @@ def of(console: Console, verdict: Verdict) -> ParseResult:
 
 def encode(found: ParseResult) -> bytes:
     """Return the document as JSON."""
-    return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+    return document.encode(found)
 
 
 def json_schema() -> bytes:
     """Return its JSON Schema."""
-    schema = msgspec.json.schema(ParseResult)
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return document.schema_of(ParseResult)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from harness import document
 from harness.errors import Outcome
 from harness.job import EndReason, Interval, Place, Seconds, Splat, Way
 
@@ -243,7 +244,7 @@ def of_splat(boot: str, splat: Splat) -> SplatResult:
 
 def encode(result: RunResult) -> bytes:
     """Return result.json."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+    return document.encode(result)
 
 
 def decode(data: bytes) -> RunResult:
@@ -257,5 +258,4 @@ def decode(data: bytes) -> RunResult:
 
 def json_schema() -> bytes:
     """Return the JSON Schema of result.json."""
-    schema = msgspec.json.schema(RunResult)
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return document.schema_of(RunResult)

@@ -22,7 +22,8 @@ BIN = Path(sys.executable).parent
 # order in which they run.
 # fmt: off
 ORDER = (
-    *("errors", "printable", "job", "paths", "faults", "log", "environment", "processes", "proc"),
+    *("document", "errors", "printable", "job", "paths", "faults", "log"),
+    *("environment", "processes", "proc"),
     *("lock", "store", "notes"),
     *("strict_toml", "limits", "sandbox", "products"),
     *("arch", "toolchain", "settings_file", "settings", "gitrepo"),
@@ -62,6 +63,7 @@ ALONE = {
 PURE = (
     "patterns",
     "frames",
+    "splat_rules",
     "splats",
     "console",
     "prefixes",

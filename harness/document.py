@@ -1,0 +1,14 @@
+"""How the tool's JSON documents, and the schemas of them in docs/, are written. Pure."""
+
+import msgspec
+
+
+def encode(found: msgspec.Struct) -> bytes:
+    """Return a document."""
+    return msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n"
+
+
+def schema_of(kind: type[msgspec.Struct]) -> bytes:
+    """Return the JSON Schema of a kind of document."""
+    schema = msgspec.json.schema(kind)
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
