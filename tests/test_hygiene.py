@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from harness import result
+from harness import check_result, result
 from harness.cli import VERBS
 from harness.errors import EXIT_CODE_HELP, EXIT_CODES, Outcome
 
@@ -46,7 +46,7 @@ ORDER = (
     *("bootresult", "host", "record"),
     *("observations", "observe", "diff", "sides", "tables"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
-    *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
+    *("matrix_report", "matrix_check", "check_result", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
 )
 # fmt: on
@@ -227,9 +227,14 @@ def test_reports_document_has_the_kinds_of_the_rules() -> None:
     assert table == rows
 
 
-def test_the_published_schema_is_that_of_the_structs() -> None:
-    published = json.loads((ROOT / "docs/run.schema.json").read_text())
-    assert published == json.loads(result.json_schema())
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("run", result.json_schema()), ("check", check_result.json_schema())],
+    ids=["run", "check"],
+)
+def test_the_published_schema_is_that_of_the_structs(name: str, schema: bytes) -> None:
+    published = json.loads((ROOT / f"docs/{name}.schema.json").read_text())
+    assert published == json.loads(schema)
 
 
 def test_documented_verbs_exist() -> None:
