@@ -14,11 +14,15 @@ _NUMBERED = re.compile(r"(?:v(?P<version>\d+)-)?(?P<number>\d+)\D")
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True):
-    """What series.toml says of a series, as far as it decides anything."""
+    """What series.toml, or the mails themselves, say of a series."""
 
     title: str = ""
     bases: tuple[str, ...] = ()
     scenario: str | None = None
+    base_commit: str | None = None
+    message_id: str | None = None
+    cmdlines: tuple[str, ...] = ()
+    since: tuple[tuple[str, int], ...] = ()
 
 
 def is_maildir(path: Path) -> bool:
@@ -151,4 +155,12 @@ def _read_info(path: Path) -> Info:
     from harness import series_file  # noqa: PLC0415
 
     said = series_file.read(path)
-    return Info(title=said.title, bases=said.bases, scenario=said.scenario)
+    return Info(
+        title=said.title,
+        bases=said.bases,
+        scenario=said.scenario,
+        base_commit=said.base_commit,
+        message_id=said.message_id,
+        cmdlines=said.cmdlines,
+        since=tuple(said.since.items()),
+    )

@@ -3,6 +3,7 @@
 Paths are absolute. Fields that end in `_s` are seconds, `_mib` mebibytes.
 """
 
+import re
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,11 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import Outcome
+
+# What of a message moves with the code around it: places, offsets, names made up by the compiler.
+_MOVES = re.compile(
+    r"[\w./-]+\.[chS]:\d+(?::\d+)?|\bline \d+|\+0x[0-9a-f]+|0x[0-9a-f]{6,}|<anonymous[^>]*>"
+)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +82,14 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     """The bases the series says it applies to, the first being its default."""
     scenario: str | None = None
     path: Path | None = None
+    base_commit: str | None = None
+    """The commit it was made on, by its `base-commit:` line."""
+    message_id: str | None = None
+    """That of its cover letter, or of its first patch."""
+    cmdlines: tuple[str, ...] = ()
+    """What a gate boots each patch with."""
+    since: tuple[tuple[str, int], ...] = ()
+    """(column or pattern of observations, number of the patch it holds from)."""
 
 
 # --- tree -----------------------------------------------------------------------------------
@@ -128,12 +142,22 @@ class Kconfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompilerWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """A compiler warning by identity; the line number is not part of it."""
+    """What a compiler or a tool of the build complains of; `key` is its identity.
+
+    `line` (0: unknown) and `text`, the tool's own lines, may differ where it is the same.
+    """
 
     file: str
     flag: str
     message: str
     function: str
+    line: int = 0
+    text: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What it is known by, whatever moves it about."""
+        return (self.file, self.flag, _MOVES.sub("…", self.message), self.function)
 
 
 class Kernel(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +177,9 @@ class Kernel(msgspec.Struct, frozen=True, kw_only=True):
     config: Path | None = None
     log: Path | None = None
     warnings: tuple[CompilerWarning, ...] = ()
+    """All of its build, whichever make it was that compiled a file."""
+    sources: Path | None = None
+    """The list of files it was compiled from, a line each, as paths in the tree."""
     lacks: tuple[str, ...] = ()
     """Symbols of data/lacks.toml that an image of the user's does not have built in, so far as
     its .config is known."""

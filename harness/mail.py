@@ -29,6 +29,8 @@ _ENCODED = re.compile(
 _FOLD = re.compile(r"\n[ \t]+")
 # Where git takes a mail's text to end and its patch to begin.
 _PATCH_START = re.compile(rb"^(?:diff -|Index: |---[ \t]*$|--- \S)", re.MULTILINE)
+# git format-patch --base writes it below the patch, b4 at the end of the cover letter.
+_BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{12,40})\s*$", re.MULTILINE)
 _IN_BODY = re.compile(r">?(From|Subject|Date): *(.*)")
 _TAGS = re.compile(r"\s*((?:\[[^\]]*\]\s*)+)")
 _REPLY = re.compile(r"\s*(?:re|aw|fwd?)\s*:", re.IGNORECASE)
@@ -59,7 +61,11 @@ class Tag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail, decoded. `diff` is empty if there is none; `origin` is where it came from."""
+    """A mail, decoded. `diff` is empty if there is none; `origin` is where it came from.
+
+    `base_commit` is what its `base-commit:` line says, `message_id` is without its brackets; both
+    are empty where it has none.
+    """
 
     tag: Tag
     subject: str
@@ -68,6 +74,8 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     diff: bytes
     origin: str
+    message_id: str = ""
+    base_commit: str = ""
 
 
 def read_all(stream: Stream, where: str) -> bytes:
@@ -119,6 +127,8 @@ def read_mail(raw: bytes, origin: str) -> Mail:
         message=text,
         diff=body[start.start() :] if start else b"",
         origin=origin,
+        message_id=headers.get("message-id", "").strip("<> "),
+        base_commit=base[1].decode() if (base := _BASE_COMMIT.search(body)) else "",
     )
     return _with_in_body_headers(mail)
 

@@ -170,7 +170,8 @@ class Pipeline:
         name = self.job.scenario
         if name is None and self.job.kernel is None:
             name = self.series.scenario or (None if self.series.patches else self.settings.scenario)
-        return scenario.load(name or "boot", self.settings.initramfs)
+        found = scenario.load(name or "boot", self.settings.initramfs)
+        return found if self.job.kernel else selection.promised(found, self.series)
 
     @cached_property
     def flows(self) -> tuple[str, ...]:

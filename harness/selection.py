@@ -4,12 +4,13 @@ Its flows, the column that judges them, and the boots they are spread over. Pure
 """
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 import msgspec
 
 from harness import params
 from harness.errors import UsageError
-from harness.job import BootPlan, Job, Scenario, VariantRule
+from harness.job import BootPlan, Job, Scenario, Series, VariantRule
 from harness.scenario import SCENARIO_FILE
 from harness.scenario_file import ALL, nearest
 
@@ -71,6 +72,23 @@ def check_variant(scenario: Scenario, name: str | None) -> None:
             f"scenario {scenario.name} has no variant {name!r}{nearest(name, columns)}",
             hint=f"its variants: {', '.join(columns)}",
         )
+
+
+def promised(scenario: Scenario, series: Series) -> Scenario:
+    """Return the scenario without the expectations that hold from a later patch on only."""
+    count = len(series.patches)
+    later = [pattern for pattern, first in series.since if first > count]
+    kept = tuple(
+        each
+        for each in scenario.expectations
+        if not any(fnmatchcase(each.observe, pattern) for pattern in later)
+    )
+    return msgspec.structs.replace(scenario, expectations=kept) if later else scenario
+
+
+def promised_from(series: Series, column: str) -> int:
+    """Return the number of the patch from which on a column of a scenario holds."""
+    return dict(series.since).get(column, 0)
 
 
 def flows(scenario: Scenario, names: Sequence[str]) -> tuple[str, ...]:

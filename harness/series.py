@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from harness import diffpaths, mail, thread
 from harness.errors import HostError, UsageError
 from harness.folder import Info, is_maildir, read_folder, read_maildir
@@ -29,7 +31,7 @@ def load(
 
     `spec` is `none`, a NAME (a folder in one of `search`, the first that has it), a folder, a
     file (mbox or patch), a maildir, `-` (`stdin`), `A..B` in the clone `tree`, or `lore:MSGID`;
-    with `:N` after it, the first N patches.
+    with `:N` after it, the first N patches: `:0` is what the series applies to.
 
     Raises:
         UsageError: it is not there, is no series, has a gap, or reaches outside the tree.
@@ -38,24 +40,25 @@ def load(
     whole = _read(spec, search, stdin, tree)
     if whole is not None:
         return whole
-    cut = _CUT.fullmatch(spec)
-    whole = _read(cut["spec"], search, stdin, tree) if cut else None
-    if cut is None or whole is None:
+    match = _CUT.fullmatch(spec)
+    whole = _read(match["spec"], search, stdin, tree) if match else None
+    if match is None or whole is None:
         raise _not_found(spec, search)
-    count = int(cut["count"])
+    count = int(match["count"])
     if not whole.patches:
         raise UsageError(f"--series {spec}: {whole.name} has no patches to take the first of")
-    if not 1 <= count <= len(whole.patches):
+    if count > len(whole.patches):
         raise UsageError(
             f"--series {spec}: {whole.name} has {len(whole.patches)} patches, "
-            f"so N in {whole.name}:N is from 1 to {len(whole.patches)}"
+            f"so N in {whole.name}:N is from 0 to {len(whole.patches)}"
         )
-    return _make(
-        spec,
-        whole.patches[:count],
-        Info(title=whole.title, bases=whole.bases, scenario=whole.scenario),
-        whole.path,
-    )
+    return cut(whole, count, name=spec)
+
+
+def cut(whole: Series, count: int, *, name: str) -> Series:
+    """Return the first `count` patches of a series; none at all is its base."""
+    patches = whole.patches[:count]
+    return msgspec.structs.replace(whole, name=name, patches=patches, digest=_digest(patches))
 
 
 def owner(series: Series, *, own: Sequence[Path]) -> str:
@@ -152,8 +155,13 @@ def _from_mails(
 ) -> Series:
     version = mails[0].tag.version
     covers = (m for m in letters if m.tag.number == 0 and m.tag.version == version)
-    title = next((m.subject for m in covers if not m.tag.is_reply), mails[0].subject)
-    return _make(name, _patches(mails), Info(title=title), path)
+    cover = next((m for m in covers if not m.tag.is_reply), mails[0])
+    info = Info(
+        title=cover.subject,
+        base_commit=next((m.base_commit for m in (cover, *mails) if m.base_commit), None),
+        message_id=cover.message_id or None,
+    )
+    return _make(name, _patches(mails), info, path)
 
 
 def _from_range(spec: str, tree: Path | None) -> Series:
@@ -185,6 +193,15 @@ def _from_range(spec: str, tree: Path | None) -> Series:
 
 
 def _from_lore(spec: str) -> Series:
+    return _from_mbox(spec, fetch_thread(spec), spec, None)
+
+
+def fetch_thread(spec: str) -> bytes:
+    """Return the mbox of the thread that `lore:MSGID` names.
+
+    Raises:
+        HostError: b4 is missing or failed.
+    """
     import tempfile  # noqa: PLC0415 - seldom
 
     from harness import proc  # noqa: PLC0415
@@ -201,7 +218,7 @@ def _from_lore(spec: str) -> Series:
                 f"--series {spec}: b4 got no thread: {words[-1] if words else 'it said nothing'}",
                 hint=f"`{proc.quote(argv)}` says more",
             )
-        return _from_mbox(spec, _read_file(found[0]), spec, None)
+        return _read_file(found[0])
 
 
 def _patches(mails: Sequence[Mail]) -> tuple[Patch, ...]:
@@ -221,19 +238,27 @@ def _patches(mails: Sequence[Mail]) -> tuple[Patch, ...]:
 
 def _make(name: str, patches: tuple[Patch, ...], info: Info, path: Path | None) -> Series:
     diffpaths.check_paths(patches)
-    # All that decides the commits; not where a patch came from.
-    matter = [
-        [p.number, p.subject, p.author, p.date, p.message, digest_of(p.diff)] for p in patches
-    ]
     return Series(
         name=name,
         title=info.title or (patches[0].subject if patches else name),
         patches=patches,
-        digest=digest_of(json.dumps(matter).encode()),
+        digest=_digest(patches),
         bases=info.bases,
         scenario=info.scenario,
         path=path,
+        base_commit=info.base_commit,
+        message_id=info.message_id,
+        cmdlines=info.cmdlines,
+        since=info.since,
     )
+
+
+def _digest(patches: Sequence[Patch]) -> str:
+    """Return a digest of all that decides the commits; not of where a patch came from."""
+    matter = [
+        [p.number, p.subject, p.author, p.date, p.message, digest_of(p.diff)] for p in patches
+    ]
+    return digest_of(json.dumps(matter).encode())
 
 
 def _not_found(spec: str, search: Sequence[Path]) -> UsageError:

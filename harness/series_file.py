@@ -8,7 +8,12 @@ from harness import strict_toml
 
 
 class SeriesFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The keys of series.toml; the first of `bases` is the default one."""
+    """The keys of series.toml; the first of `bases` is the default one.
+
+    `cmdlines` is what `harness check` boots each patch with. `since` maps a column of the scenario
+    to the number of the patch that it is promised from, or a pattern of observations to that from
+    which they are judged.
+    """
 
     title: str = ""
     version: int = 1
@@ -16,6 +21,8 @@ class SeriesFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     base_commit: str | None = msgspec.field(default=None, name="base-commit")
     bases: tuple[str, ...] = ()
     scenario: str | None = None
+    cmdlines: tuple[str, ...] = ()
+    since: dict[str, int] = {}
 
 
 def read(path: Path) -> SeriesFile:
