@@ -4,8 +4,6 @@ make runs in the sandbox, and what it has made is looked at before it is used. I
 kept: a move between two commits rebuilds only what differs.
 """
 
-import json
-import mmap
 import os
 import re
 import shutil
@@ -16,16 +14,28 @@ from typing import NoReturn
 
 import msgspec
 
-from harness import builddir, buildlog, built, log, makefault, outdir, proc, products, sandbox
+from harness import (
+    builddir,
+    buildlog,
+    built,
+    complaints,
+    kernel_entry,
+    log,
+    makefault,
+    outdir,
+    proc,
+    products,
+    sandbox,
+)
 from harness.arch import Arch
 from harness.errors import Outcome, SubjectError
-from harness.job import CompilerWarning, Kconfig, Kernel, Tree
+from harness.job import Kconfig, Kernel, Tree
 from harness.lane import Worktree
 from harness.limits import DEFAULT, Limits
 from harness.store import Entry, Store, write_atomically
 from harness.toolchain import Toolchain
 
-SCHEMA = "1"
+SCHEMA = "2"
 
 # All that a kernel image records of where, when and by whom it was built
 # (Documentation/kbuild/reproducible-builds.rst). LOCALVERSION, though empty, keeps
@@ -43,7 +53,6 @@ PINNED = {
     "LC_MESSAGES": "C",
 }
 
-_LINE = 4096
 # How a program that meets the limit on a file's size says so.
 _TOO_LARGE = re.compile(r"File size limit exceeded|File too large")
 
@@ -97,28 +106,7 @@ def build(
         make,
         why=lambda: built.why(tree, kconfig, store),
     )
-    return load(entry.path, arch, target), entry
-
-
-def load(folder: Path, arch: Arch, target: str) -> Kernel:
-    """Return the kernel that a store entry holds."""
-    facts = json.loads((folder / "kernel.json").read_bytes())
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    return Kernel(
-        arch=arch.name,
-        release=facts["release"],
-        banner=facts["banner"],
-        image=folder / target,
-        digest=manifest["files"][target],
-        built=True,
-        sandbox=facts.get("sandbox", sandbox.NONE),
-        config=folder / "config",
-        log=folder / "build.log",
-        warnings=tuple(
-            CompilerWarning(file=w[0], flag=w[1], message=w[2], function=w[3])
-            for w in facts["warnings"]
-        ),
-    )
+    return kernel_entry.load(entry.path, arch, target), entry
 
 
 class _Make(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +136,8 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
             "-C", str(self.source),
             f"O={out}",
             f"-j{len(os.sched_getaffinity(0))}",
+            # All that is said of a target stands together in the log.
+            "--output-sync=target",
             *self.arch.make_variables,
             *self.toolchain.make_variables,
             f"CC={'ccache ' if self.toolchain.ccache else ''}{self.toolchain.compiler}",
@@ -203,6 +193,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         return self.log.read_text(errors="replace")
 
     def _seal(self) -> None:
+        complaints.keep(self.real_out, buildlog.by_target(self._text(), self.source))
         outdir.seal(self.real_out, remember=self.worktree.remember)
 
 
@@ -211,28 +202,10 @@ def _make(command: _Make, tree: Tree, image: str, folder: Path) -> None:
     try:
         command.run(tree)
         shutil.copyfile(products.take(command.real_out, image), folder / command.target)
-        _collect(command, folder)
+        kernel_entry.fill(folder, out=command.real_out, source=command.source, log_path=command.log)
     except proc.Breach as breach:
         builddir.discard(command.real_out)
         raise _failed(command, tree, f"it {breach.message}", hint=breach.hint) from None
-
-
-def _collect(command: _Make, folder: Path) -> None:
-    """Copy what is kept beside the image: copies, since make rewrites its own files in place."""
-    out = command.real_out
-    shutil.copyfile(products.take(out, "System.map"), folder / "System.map")
-    shutil.copyfile(command.log, folder / "build.log")
-    text = command.log.read_text(errors="replace")
-    release = products.take(out, "include/config/kernel.release", most=_LINE)
-    facts = {
-        "release": release.read_text(errors="replace").strip(),
-        "banner": _banner(products.take(out, "vmlinux")),
-        "sandbox": sandbox.kind(),
-        "warnings": [
-            [w.file, w.flag, w.message, w.function] for w in buildlog.warnings(text, command.source)
-        ],
-    }
-    (folder / "kernel.json").write_text(json.dumps(facts))
 
 
 def _raise_failed(command: _Make, tree: Tree, text: str) -> NoReturn:
@@ -278,15 +251,3 @@ def _last_lines(path: Path) -> tuple[str, ...]:
     with path.open("rb") as stream:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - 400))
         return tuple(stream.read().decode(errors="replace").splitlines())[-6:]
-
-
-def _banner(vmlinux: Path) -> str:
-    """Return the image's `Linux version …` line, which the kernel prints first."""
-    with vmlinux.open("rb") as stream:
-        if not vmlinux.stat().st_size:
-            raise proc.Breach("made vmlinux empty")
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            match = re.search(rb"Linux version [^\n\0]{1,400}\n", data)
-            if not match:
-                raise proc.Breach("made a vmlinux that has no version banner")
-            return match[0].decode(errors="replace").rstrip("\n")

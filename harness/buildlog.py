@@ -36,9 +36,16 @@ HOST_FAULTS: tuple[tuple[str, str, str], ...] = (
 )  # fmt: skip
 
 _WARNING = re.compile(
-    r"(?P<file>[^\s:]+):(?:\d+:)*? warning: (?:(?P<tool>objtool): )?(?P<text>.*?)"
-    r"(?: \[(?P<flag>-W[^\]]+)\])?$"
+    r"(?P<file>[^\s:]+):(?:(?P<line>\d+):)?(?:\d+:)*? warning: (?:(?P<tool>objtool): )?"
+    r"(?P<text>.*?)(?: \[(?P<flag>-W[^\]]+)\])?$"
 )
+# Of modpost: of a whole module or the kernel, whose sections and symbols it looks at.
+_MODPOST = re.compile(r"WARNING: modpost: (?P<file>[\w./-]+): (?P<text>.*)")
+# What kbuild prints of each thing it makes; with --output-sync all that belongs to it follows.
+_MADE = re.compile(r"  [A-Z][A-Z0-9_]*(?: \[\w+\])? +(?P<target>\S+)$")
+# The source, what marks the place in it, and what else the compiler has to say of that.
+_BELONGS = re.compile(r"\s+(?:\d+ )?\||\s*[~^]|[^\s:]+:(?:\d+:)+ note: |\s+from |In file included")
+_MOST_LINES = 12
 _IN_FUNCTION = re.compile(r"[^\s:]+: (?:In function '(?P<function>[^']+)'|At top level):$")
 _ERROR = re.compile(
     r"[^\s:]+:\d+(:\d+)?: (fatal )?error: "  # the compiler
@@ -55,27 +62,55 @@ _TAIL = 4
 
 
 def warnings(text: str, source: Path) -> list[CompilerWarning]:
-    """Return a build log's compiler warnings, by identity, in order of appearance."""
-    found = []
-    function = ""
-    for line in text.splitlines():
-        context = _IN_FUNCTION.match(line)
-        if context:
+    """Return a build log's warnings, in order of appearance."""
+    return [each for found in by_target(text, source).values() for each in found]
+
+
+def by_target(text: str, source: Path) -> dict[str, list[CompilerWarning]]:
+    """Return what was made, by its path in O=, and the warnings of each; "" is before the first."""
+    found: dict[str, list[CompilerWarning]] = {}
+    target = function = ""
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if made := _MADE.match(line):
+            target, function = made["target"], ""
+            found[target] = []
+        elif context := _IN_FUNCTION.match(line):
             function = context["function"] or ""
-            continue
-        match = _WARNING.match(line)
-        if match:
-            file = os.path.normpath(match["file"]).removeprefix(f"{source}/")
-            found.append(
+        elif match := _WARNING.match(line):
+            # objtool names the function itself, and knows nothing of the compiler's.
+            named = "" if match["tool"] else function
+            found.setdefault(target, []).append(
                 CompilerWarning(
-                    file=re.sub(r"^(\.\./)+", "", file),
+                    file=_in_tree(match["file"], source),
                     flag=match["flag"] or match["tool"] or "",
                     message=match["text"],
-                    # objtool names the function itself, and knows nothing of the compiler's.
-                    function="" if match["tool"] else function,
+                    function=named,
+                    line=int(match["line"] or 0),
+                    text=_block(lines, number),
                 )
             )
+        elif match := _MODPOST.match(line):
+            found.setdefault(target, []).append(
+                CompilerWarning(
+                    file=match["file"], flag="modpost", message=match["text"], function="",
+                    text=(line,),
+                )
+            )  # fmt: skip
     return found
+
+
+def _in_tree(file: str, source: Path) -> str:
+    return re.sub(r"^(\.\./)+", "", os.path.normpath(file).removeprefix(f"{source}/"))
+
+
+def _block(lines: Sequence[str], number: int) -> tuple[str, ...]:
+    """Return the lines of a warning: itself, the function it is in, and what follows it."""
+    first = number - 1 if number and _IN_FUNCTION.match(lines[number - 1]) else number
+    last = number + 1
+    while last < len(lines) and last - first < _MOST_LINES and _BELONGS.match(lines[last]):
+        last += 1
+    return tuple(lines[first:last])
 
 
 def first_error(lines: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,35 @@
+"""Takes an O= folder, gives the files of the tree that it was compiled from.
+
+Read from the `.cmd` files that kbuild leaves beside each object, with its source and every header
+(scripts/basic/fixdep.c writes them).
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def sources(out: Path, source: Path) -> list[str]:
+    """Return the paths in the tree `source`, sorted; none if no build has left any.
+
+    Files that the build has generated and those of this machine are left out.
+    """
+    in_tree = re.compile(rb"\s" + re.escape(f"{source}/".encode()) + rb"([^\s\\)]+)")
+    found: set[bytes] = set()
+    for path in _cmd_files(out):
+        with path.open("rb") as stream:
+            # The command before it names folders of the tree as well.
+            _, _, rest = stream.read().partition(b"\nsource_")
+        found.update(in_tree.findall(rest))
+    return sorted({os.path.normpath(name.decode(errors="replace")) for name in found})
+
+
+def _cmd_files(out: Path) -> Iterator[Path]:
+    folders = [os.fspath(out)]
+    while folders:
+        for entry in os.scandir(folders.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.name.endswith(".cmd") and entry.name.startswith("."):
+                yield Path(entry.path)
