@@ -1,6 +1,7 @@
 """Takes a job, gives the command line that runs it again. Pure."""
 
 import shlex
+from collections.abc import Sequence
 
 from harness.job import Job
 
@@ -9,10 +10,20 @@ _NONE_ASKED = Job()
 
 def of(job: Job) -> str:
     """Return the command line that runs `job` again."""
-    words = ["harness", "boot"]
+    # A kernel of the user's own has no series that the tool could name.
+    series = _NONE_ASKED.series if job.kernel else job.series
+    words = ["--series", series] if series != _NONE_ASKED.series else []
+    return shlex.join(["harness", "boot", *words, *_words(job, (job.cmdline,))])
+
+
+def of_check(job: Job, cmdlines: Sequence[str]) -> str:
+    """Return the command line that checks the series of `job` again."""
+    return shlex.join(["harness", "check", job.series, *_words(job, cmdlines)])
+
+
+def _words(job: Job, cmdlines: Sequence[str]) -> list[str]:
+    words: list[str] = []
     for option, value, default in (
-        # A kernel of the user's own has no series that the tool could name.
-        ("--series", _NONE_ASKED.series if job.kernel else job.series, _NONE_ASKED.series),
         ("--base", job.base, None),
         ("--tree", job.tree, None),
         ("--kernel", job.kernel, None),
@@ -20,7 +31,7 @@ def of(job: Job) -> str:
         ("--arch", job.arch, _NONE_ASKED.arch),
         ("--toolchain", job.toolchain, _NONE_ASKED.toolchain),
         ("--scenario", job.scenario, None),
-        ("--cmdline", job.cmdline, ""),
+        *(("--cmdline", line, "" if len(cmdlines) == 1 else None) for line in cmdlines),
         ("--expect", job.expect, None),
         ("--timeout", job.timeout_s and f"{job.timeout_s:g}", None),
         ("--memory", job.memory_mib, _NONE_ASKED.memory_mib),
@@ -38,6 +49,4 @@ def of(job: Job) -> str:
     ):
         for value in values:
             words += [option, str(value)]
-    if job.until_fail:
-        words.append("--until-fail")
-    return shlex.join(words)
+    return [*words, "--until-fail"] if job.until_fail else words

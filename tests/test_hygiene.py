@@ -31,7 +31,8 @@ ORDER = (
     *("tarball", "kernel_org", "apt", "debian", "source"),
     *("gitpack", "gitmend", "base", "clone", "apply", "tree"),
     *("lane", "outdir", "builddir", "buildlog", "makefault"),
-    *("kconfig_language", "kconfig_why", "kconfig_make", "kconfig", "built", "build"),
+    *("kconfig_language", "kconfig_why", "kconfig_make", "kconfig", "built", "compiled",
+      "complaints", "kernel_entry", "build"),
     *("packages", "cpio", "initramfs", "programs", "initrd", "disk", "compress", "accel"),
     *("image", "unpack", "needs", "foreign"),
     *("params", "cmdline", "machine", "ending", "capture", "qmp"),
@@ -45,8 +46,11 @@ ORDER = (
     *("result", "parsed", "runs", "report", "claims", "command", "rounds"),
     *("bootresult", "host", "record"),
     *("observations", "observe", "diff", "sides", "tables"),
+    *("check_result", "imageid", "bootcache", "gate_step", "gate",
+      "gate_faults", "gate_patch", "gate_verdict", "intake", "gates", "measures", "check",
+      "check_text"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
-    *("matrix_report", "matrix_check", "check_result", "gc", "doctor", "shell"),
+    *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
 )
 # fmt: on
@@ -78,6 +82,10 @@ PURE = (
     "diff",
     "matrix",
     "matrix_order",
+    "gate_faults",
+    "gate_patch",
+    "gate_verdict",
+    "check_text",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 

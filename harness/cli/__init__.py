@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "parse": "the verdict of a stored console log",
     "observe": "what a kernel does, with nothing judged",
     "diff": "how two kernels, series or runs differ in what they do",
+    "check": "the gate: every patch of a series built, booted and held against its base",
     "matrix": "many jobs: what is under test crossed with how",
     "shell": "the kernel under test with a prompt",
     "show": "the report of a run",
