@@ -62,6 +62,16 @@ DEATH(refcount_saturated, "REFCOUNT_INC_OVERFLOW")
 DEATH(refcount_underflow, "REFCOUNT_SUB_AND_TEST_NEGATIVE")
 DEATH(refcount_from_zero, "REFCOUNT_INC_ZERO")
 
+/* With KASAN, which the flavor `no-kasan` takes away. */
+DEATH(null_pointer_kasan, "EXCEPTION")
+DEATH(wild_pointer_kasan, "WILD_POINTER")
+DEATH(use_after_free, "READ_AFTER_FREE")
+DEATH(use_after_free_write, "WRITE_AFTER_FREE")
+DEATH(double_free, "SLAB_FREE_DOUBLE")
+DEATH(out_of_bounds, "SLAB_LINEAR_OVERFLOW")
+DEATH(out_of_bounds_vmalloc, "VMALLOC_LINEAR_OVERFLOW")
+DEATH(stack_overflow_kasan, "EXHAUST_STACK")
+
 FLOW(leak)
 {
 	set_off("leak", "LEAK");
