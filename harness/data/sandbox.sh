@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # The sandbox where there is no bubblewrap: `unshare` starts this as root of new namespaces.
 #
 #     sandbox.sh TMP_BYTES [ro|rw PATH PATH_IN_THERE]... -- FOLDER COMMAND...
