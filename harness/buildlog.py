@@ -87,7 +87,7 @@ def by_target(text: str, source: Path) -> dict[str, list[CompilerWarning]]:
                     message=match["text"],
                     function=named,
                     line=int(match["line"] or 0),
-                    text=_block(lines, number),
+                    text=_block(lines, number, source),
                 )
             )
         elif match := _MODPOST.match(line):
@@ -104,13 +104,13 @@ def _in_tree(file: str, source: Path) -> str:
     return re.sub(r"^(\.\./)+", "", os.path.normpath(file).removeprefix(f"{source}/"))
 
 
-def _block(lines: Sequence[str], number: int) -> tuple[str, ...]:
+def _block(lines: Sequence[str], number: int, source: Path) -> tuple[str, ...]:
     """Return the lines of a warning: itself, the function it is in, and what follows it."""
     first = number - 1 if number and _IN_FUNCTION.match(lines[number - 1]) else number
     last = number + 1
     while last < len(lines) and last - first < _MOST_LINES and _BELONGS.match(lines[last]):
         last += 1
-    return tuple(lines[first:last])
+    return tuple(line.replace(f"{source}/", "") for line in lines[first:last])
 
 
 def first_error(lines: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from harness import command, gates, gitmend, intake, log, measures, runs
 from harness.check_result import CheckResult, Measure
 from harness.errors import HostError
 from harness.gate import Gate, Question
+from harness.gate_sources import Sources
 from harness.gate_step import Answers
 from harness.job import Job
 from harness.settings import Settings
@@ -53,13 +54,15 @@ def run(job: Job, asked: Asked, *, settings: Settings, store: Store, stdin: Bina
         out=asked.out / "runs" if asked.out else None,
         is_fresh=asked.is_fresh,
     )
-    gate = Gate(question, settings=settings, store=store)
+    sources = Sources(taken.whole, settings.checks)
+    gate = Gate(question, settings=settings, store=store, on_step=sources.look)
     answers = gate.run()
+    seen = sources.seen(answers.steps)
     measured, answers = _measure(gate, answers, asked.rounds, store)
     top = asked.out / "gates" if asked.out else gates.gates_dir()
     id_ = runs.new_id(secrets.token_hex(4))
     told = gates.Told(
-        taken=taken, question=question, seen={}, checks=(), measures=measured,
+        taken=taken, question=question, seen=seen, checks=sources.checks(), measures=measured,
         seconds=time.monotonic() - started, repro=command.of_check(taken.job, asked.cmdlines),
     )  # fmt: skip
     whole = gates.result_of(answers, told, pipeline=gate.pipeline(0), id_=id_)

@@ -97,7 +97,7 @@ def _warnings(result: CheckResult, style: Style) -> list[str]:
         return []
     lines = ["", "new warnings"]
     for patch, each in found[:_MANY]:
-        where = f"{each.file}:{each.line}" if each.line else each.file
+        where = f"{each.file}:{each.line}" if each.line else each.file or "the message"
         flag = f" [{each.flag}]" if each.flag else ""
         lines.append(f"  patch {patch.number}  {each.check}: {where}: {each.message}{flag}")
         if each.source.strip():

@@ -22,7 +22,9 @@ def sources(out: Path, source: Path) -> list[str]:
             # The command before it names folders of the tree as well.
             _, _, rest = stream.read().partition(b"\nsource_")
         found.update(in_tree.findall(rest))
-    return sorted({os.path.normpath(name.decode(errors="replace")) for name in found})
+    names = {os.path.normpath(name.decode(errors="replace")) for name in found}
+    # An object that an earlier tree had is still there, with its `.cmd` file.
+    return sorted(name for name in names if (source / name).is_file())
 
 
 def _cmd_files(out: Path) -> Iterator[Path]:

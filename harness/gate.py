@@ -40,7 +40,7 @@ def order(count: int) -> list[int]:
 
 
 class Gate:
-    """One gate under way; `on_tree` is told of each step's tree as soon as that is known."""
+    """One gate under way; `on_step` is told of each step as soon as it is made."""
 
     def __init__(
         self,
@@ -48,12 +48,12 @@ class Gate:
         *,
         settings: Settings,
         store: Store,
-        on_tree: Callable[[int, Pipeline], None] | None = None,
+        on_step: Callable[[Step, Pipeline], None] | None = None,
     ) -> None:
         self.question = question
         self._settings = settings
         self._store = store
-        self._on_tree = on_tree
+        self._on_step = on_step
         self.whole = series.load(
             question.job.series, search=settings.patches, tree=question.job.tree
         )
@@ -118,6 +118,8 @@ class Gate:
             _, _ = pipeline.initramfs, pipeline.accel
             boots = tuple(self._boot(pipeline, line) for line in self.question.cmdlines)
             step = msgspec.structs.replace(step, boots=boots)
+        if self._on_step:
+            self._on_step(step, pipeline)
         return msgspec.structs.replace(step, seconds=round(time.monotonic() - started, 2))
 
     def _title(self, number: int) -> str:
@@ -131,8 +133,6 @@ class Gate:
         stage = "apply"
         try:
             made = pipeline.tree
-            if self._on_tree:
-                self._on_tree(number, pipeline)
             stage = "config"
             config = pipeline.kconfig
             stage = "build"

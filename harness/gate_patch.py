@@ -197,7 +197,7 @@ def _of_sources(seen: Seen) -> str:
     if bad:
         first = bad[0]
         more = f", and {len(bad) - 1} more" if len(bad) > 1 else ""
-        where = f"{first.file}:{first.line}" if first.line else first.file
+        where = f"{first.file}:{first.line}" if first.line else first.file or "the message"
         return f"a new warning ({first.check}): {where}: {first.message}{more}"
     if seen.is_untested:
         return f"untested by this config: {_uncompiled(seen)}"

@@ -129,7 +129,7 @@ class Pipeline:
         return self.stages.run(
             "config",
             lambda: kconfig.resolve(
-                request, made, toolchain=compilers, checkout=self._checkout,
+                request, made, toolchain=compilers, checkout=self.checkout,
                 store=self.store, limits=self.settings.limits,
             ),
         )  # fmt: skip
@@ -151,7 +151,7 @@ class Pipeline:
                 config,
                 arch=self.arch,
                 toolchain=self.toolchain,
-                checkout=self._checkout,
+                checkout=self.checkout,
                 store=self.store,
                 target=target,
                 limits=self.settings.limits,
@@ -295,5 +295,6 @@ class Pipeline:
         found = whole.verdict if whole else verdict.combine(batch.done, batch.not_booted)
         return verdict.with_expired(found, self.allowances)
 
-    def _checkout(self) -> AbstractContextManager[lane.Worktree]:
+    def checkout(self) -> AbstractContextManager[lane.Worktree]:
+        """Lend the files of the tree, whatever was built of them."""
         return lane.checkout_mended(self.tree, store=self.store, remake=self._materialise)

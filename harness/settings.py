@@ -1,5 +1,6 @@
 """The defaults: built in, or from the nearest `harness.toml` upwards from where the user stands."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow: tuple[Path, ...] = ()
     """The user's own file of known splats, if any."""
     limits: Limits = DEFAULT
+    checks: Mapping[str, str] = {}
+    """What a new warning of a check of the sources means: error, warning, or off."""
     file: Path | None = None
     """The harness.toml that was read, if any."""
 
@@ -81,6 +84,7 @@ def load(start: Path) -> Settings:
         initramfs=folders["initramfs"],
         allow=_allow(path, file.allow),
         limits=file.limits,
+        checks=msgspec.to_builtins(file.checks),
         file=path,
     )
 

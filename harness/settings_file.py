@@ -1,11 +1,29 @@
 """What a `harness.toml` may say; all of it optional."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from harness import strict_toml
 from harness.limits import DEFAULT, Limits
+
+Severity = Literal["error", "warning", "off"]
+
+
+class ChecksFile(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What a new warning of each check means; where nothing is said, as in `checks_table`."""
+
+    compiler: Severity | None = None
+    objtool: Severity | None = None
+    modpost: Severity | None = None
+    w1: Severity | None = msgspec.field(default=None, name="W=1")
+    sparse: Severity | None = None
+    kernel_doc: Severity | None = msgspec.field(default=None, name="kernel-doc")
+    checkpatch: Severity | None = None
+    tags: Severity | None = None
 
 
 class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,6 +44,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     initramfs: str | None = None
     allow: str | None = None
     limits: Limits = DEFAULT
+    checks: ChecksFile = ChecksFile()
 
 
 def read(path: Path) -> SettingsFile:

@@ -1,6 +1,7 @@
 """`harness check` on the stand-in kernel: sound series, and spoilt ones with one sentence."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,14 @@ Topic = Callable[..., None]
 Check = Callable[..., subprocess.CompletedProcess[str]]
 
 OLD, NEW = NAMESPACE % "old", NAMESPACE % "new"
+UNUSED = "\nstatic void {}(void)\n{{\n}}\n"
+SIGNED = """
+int compare_{0}(int a, unsigned b);
+int compare_{0}(int a, unsigned b)
+{{
+	return a < b;
+}}
+"""
 BROKEN = OLD.replace("return", "return undeclared,")
 
 
@@ -53,6 +62,11 @@ def read(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 def column(found: dict[str, Any], name: str) -> list[str]:
     """Return what the patches have under a name."""
     return [patch[name] for patch in found["patches"]]
+
+
+def said_by(check: str, patch: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is new of a patch by one check."""
+    return [each for each in patch["warnings_new"] if each["check"] == check]
 
 
 def test_a_sound_series_is_mergeable_and_a_second_check_boots_nothing(
@@ -193,6 +207,97 @@ def test_a_patch_that_breaks_the_boot_is_blamed_with_the_kernels_words(
     )
     assert column(found, "boot") == ["reused", "failed", "ok"]
     assert "Kernel panic" in found["patches"][1]["boots"][0]["evidence"][0]
+
+
+def test_a_patch_to_a_driver_that_is_not_compiled_is_untested(topic: Topic, check: Check) -> None:
+    topic(
+        ("fs: answer otherwise", {"fs/namespace.c": NEW}),
+        ("net: make the ring longer", {"drivers/net/ring.c": "int ring = 2;\n"}),
+    )
+    done = check("--json")
+    assert done.returncode == 125, done.stderr
+    found = read(done)
+    assert found["verdict"] == {
+        "outcome": "untestable",
+        "reason": "patch 2 (net: make the ring longer) is untested by this config: "
+        "drivers/net/ring.c is not compiled (CONFIG_STANDIN_NIC would)",
+        "look_at": [found["verdict"]["reason"]],
+        "hint": "add --kconfig CONFIG_STANDIN_NIC=y",
+    }
+    assert column(found, "effect") == ["changes-kernel", "not-compiled"]
+    assert column(found, "build") == ["ok", "untested"]
+    assert column(found, "boot") == ["ok", "untested"]
+
+
+def test_a_new_warning_is_shown_with_its_patch_its_line_and_the_compilers_words(
+    topic: Topic, check: Check, clone: Path
+) -> None:
+    (clone / "fs/namespace.c").write_text(OLD + UNUSED.format("known"))
+    commit(clone, "fs: one warning from before")
+    topic(
+        ("fs: move it", {"fs/namespace.c": "\n\n" + OLD + UNUSED.format("known")}),
+        ("fs: swap it", {"fs/namespace.c": OLD + UNUSED.format("another")}),
+    )
+    done = check("--json")
+    assert done.returncode == 1, done.stderr
+    found = read(done)
+    first, second = found["patches"]
+    assert (said_by("compiler", first), first["warnings_fixed"]) == ([], [])
+    [new] = said_by("compiler", second)
+    [fixed] = second["warnings_fixed"]
+    assert new["message"] == "'another' defined but not used"
+    assert (new["file"], new["flag"]) == ("fs/namespace.c", "-Wunused-function")
+    assert new["source"] == "static void another(void)"
+    assert any("warning: 'another' defined" in line for line in new["text"])
+    assert fixed["message"] == "'known' defined but not used"
+    assert found["base"]["warnings"] >= 1
+    assert found["verdict"]["reason"] == (
+        f"patch 2 (fs: swap it): a new warning (compiler): fs/namespace.c:{new['line']}: "
+        "'another' defined but not used"
+    )
+
+
+def test_a_warning_of_the_same_words_once_more_is_new(topic: Topic, check: Check) -> None:
+    once = OLD + SIGNED.format(1)
+    topic(
+        ("fs: once", {"fs/namespace.c": once}),
+        ("fs: twice", {"fs/namespace.c": once + SIGNED.format(2)}),
+    )
+    found = read(check("--json"))
+    assert [len(said_by("W=1", patch)) for patch in found["patches"]] == [1, 1]
+
+
+@pytest.mark.skipif(not shutil.which("sparse"), reason="sparse is not installed")
+def test_a_new_warning_of_sparse_is_a_finding(topic: Topic, check: Check) -> None:
+    topic(("fs: count", {"fs/namespace.c": OLD + "int mount_count;\n"}))
+    done = check("--json")
+    assert done.returncode == 1, done.stderr
+    assert (
+        "a new warning (sparse): fs/namespace.c:10: symbol 'mount_count' was not declared"
+        in (read(done)["verdict"]["reason"])
+    )
+
+
+def test_a_check_that_is_switched_off_says_nothing(
+    topic: Topic, check: Check, project: Path
+) -> None:
+    with (project / "harness.toml").open("a") as file:
+        file.write('[checks]\ncompiler = "warning"\n"W=1" = "off"\nsparse = "off"\n')
+    topic(("fs: leave it", {"fs/namespace.c": OLD + UNUSED.format("left")}))
+    done = check("--json")
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    [new] = said_by("compiler", found["patches"][0])
+    assert new["severity"] == "warning"
+    assert "sparse" not in [each["name"] for each in found["checks"]]
+
+
+def test_a_check_that_nobody_knows_is_told_with_the_nearest(check: Check, project: Path) -> None:
+    with (project / "harness.toml").open("a") as file:
+        file.write('[checks]\nsparce = "off"\n')
+    done = check()
+    assert done.returncode == 2
+    assert "unknown key 'sparce' in `$.checks`; did you mean 'sparse'?" in done.stderr
 
 
 def test_a_missing_base_commit_is_told_and_the_nearest_base_is_taken(
