@@ -49,7 +49,7 @@ ORDER = (
     *("check_result", "blobs", "uncompiled", "checks_table", "warningdiff", "checkpatch", "tags"),
     *("lint", "kernelchange", "imageid", "bootcache", "gate_step", "gate", "gate_sources",
       "gate_faults", "gate_patch", "gate_verdict", "intake", "gates", "measures", "check",
-      "check_text"),
+      "check_logs", "check_words", "check_text", "check_reports"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
@@ -86,6 +86,8 @@ PURE = (
     "gate_faults",
     "gate_patch",
     "gate_verdict",
+    "check_logs",
+    "check_words",
     "check_text",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}

@@ -66,5 +66,5 @@ def command(
     if is_json:
         sys.stdout.buffer.write(check_result.encode(result))
     else:
-        click.echo(check_text.text(result, published.folder, style=options.style), nl=False)
+        click.echo(check_text.text(result, str(published.folder), style=options.style), nl=False)
     return result.exit_code

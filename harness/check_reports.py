@@ -1,0 +1,62 @@
+"""The reports of a gate by name: takes a result and the logs beside it, gives a file."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import check_logs, check_result, check_text
+from harness.check_logs import Logs
+from harness.check_result import CheckResult
+from harness.errors import UsageError
+
+
+class Report(NamedTuple):
+    """The file that a report is in a gate's folder, and what makes it."""
+
+    file: str
+    make: Callable[[CheckResult, Logs], str | bytes]
+
+
+REPORTS: Mapping[str, Report] = {
+    "text": Report("check.txt", lambda result, _: check_text.text(result, ".")),
+    "json": Report("check.json", lambda result, _: check_result.encode(result)),
+}
+
+
+def report_of(name: str) -> Report:
+    """Return the report of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in REPORTS:
+        raise UsageError(f"no report {name!r}", hint=f"there are: {', '.join(REPORTS)}")
+    return REPORTS[name]
+
+
+def make(name: str, result: CheckResult, logs: Logs) -> bytes:
+    """Return the report of that name, as it is written to a file.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    made = report_of(name).make(result, logs)
+    return made.encode(errors="backslashreplace") if isinstance(made, str) else made
+
+
+def read(result: CheckResult, folder: Path) -> Logs:
+    """Read the logs that reports may show; `folder` is where the gate's folder is, or will be."""
+    files: dict[str, bytes] = {}
+    cut: set[str] = set()
+    for name in check_logs.wanted(result):
+        try:
+            with (folder / name).open("rb") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - check_logs.READ_MAX))
+                files[name] = file.read(check_logs.READ_MAX)
+        except OSError:
+            # It may have been cleared away since. The reports say that it is not there.
+            continue
+        if size > check_logs.READ_MAX:
+            cut.add(name)
+    return Logs(files=files, cut=frozenset(cut))
