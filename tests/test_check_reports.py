@@ -95,10 +95,12 @@ def test_an_unknown_report_is_told_which_there_are() -> None:
 def test_reports_read_the_end_of_a_long_log_and_say_so(tmp_path: Path) -> None:
     found = samples.good()
     boot = found.patches[0].boots[0]
-    log = tmp_path / str(boot.run) / check_logs.CONSOLE
-    log.parent.mkdir(parents=True)
+    folder = tmp_path / "gates" / found.id
+    log = folder / str(boot.run) / check_logs.CONSOLE
+    folder.mkdir(parents=True)
+    log.parent.resolve().mkdir(parents=True)
     log.write_bytes(b"first\n" + b"x" * check_logs.READ_MAX)
-    logs = check_reports.read(found, tmp_path)
+    logs = check_reports.read(found, folder)
     assert set(logs.files) == logs.cut == {f"{boot.run}/{check_logs.CONSOLE}"}
     assert logs.console(boot) == b"x" * check_logs.READ_MAX
 
