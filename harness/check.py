@@ -9,11 +9,12 @@ import msgspec
 
 from harness import command, gates, gitmend, intake, log, measures, runs
 from harness.check_result import CheckResult, Measure
-from harness.errors import HostError
+from harness.errors import HostError, UsageError
 from harness.gate import Gate, Question
 from harness.gate_sources import Sources
 from harness.gate_step import Answers
 from harness.job import Job
+from harness.result import RunResult
 from harness.settings import Settings
 from harness.store import Store
 
@@ -26,6 +27,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cmdlines: tuple[str, ...] = ()
+    against: str | None = None
+    """A run, as `runs.find` knows it, or another base."""
     rounds: int = 0
     is_fresh: bool = False
     out: Path | None = None
@@ -51,6 +54,7 @@ def run(job: Job, asked: Asked, *, settings: Settings, store: Store, stdin: Bina
     question = Question(
         job=taken.job,
         cmdlines=asked.cmdlines or taken.whole.cmdlines or (job.cmdline,),
+        against=_against(asked.against),
         out=asked.out / "runs" if asked.out else None,
         is_fresh=asked.is_fresh,
     )
@@ -63,11 +67,22 @@ def run(job: Job, asked: Asked, *, settings: Settings, store: Store, stdin: Bina
     id_ = runs.new_id(secrets.token_hex(4))
     told = gates.Told(
         taken=taken, question=question, seen=seen, checks=sources.checks(), measures=measured,
-        seconds=time.monotonic() - started, repro=command.of_check(taken.job, asked.cmdlines),
+        seconds=time.monotonic() - started, repro=command.of_check(taken.job, asked.cmdlines, against=asked.against),
     )  # fmt: skip
     whole = gates.result_of(answers, told, pipeline=gate.pipeline(0), id_=id_)
     result = gates.placed(whole, top / id_)
     return Published(result=result, folder=gates.publish(result, texts={}, links={}, top=top))
+
+
+def _against(name: str | None) -> str | RunResult | None:
+    """Return the run that is called so, or the name of a base."""
+    if name is None:
+        return None
+    try:
+        folder = runs.find(name)
+    except UsageError:
+        return name
+    return runs.read(folder)
 
 
 def _measure(

@@ -16,9 +16,10 @@ def of(job: Job) -> str:
     return shlex.join(["harness", "boot", *words, *_words(job, (job.cmdline,))])
 
 
-def of_check(job: Job, cmdlines: Sequence[str]) -> str:
+def of_check(job: Job, cmdlines: Sequence[str], *, against: str | None = None) -> str:
     """Return the command line that checks the series of `job` again."""
-    return shlex.join(["harness", "check", job.series, *_words(job, cmdlines)])
+    more = ["--against", against] if against else []
+    return shlex.join(["harness", "check", job.series, *_words(job, cmdlines), *more])
 
 
 def _words(job: Job, cmdlines: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from harness.errors import HostError, SubjectError
 from harness.gate_step import Answers, Boot, Fault, Step
 from harness.job import Job
 from harness.pipeline import Pipeline
+from harness.result import RunResult
 from harness.settings import Settings
 from harness.store import Store
 
@@ -25,11 +26,13 @@ _TITLE = 60
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked: the job, whose series can be read again, and the command lines.
 
+    `against` is what the series is held against in place of its base: a run, or another base.
     `out` is where runs go, in place of the usual folder; `is_fresh` boots in any case.
     """
 
     job: Job
     cmdlines: tuple[str, ...]
+    against: str | RunResult | None = None
     out: Path | None = None
     is_fresh: bool = False
 
@@ -101,14 +104,18 @@ class Gate:
     def pipeline(self, number: int) -> Pipeline:
         """Return the pipeline of the first `number` patches, which has done nothing yet."""
         name = f"{self.question.job.series}:{number}"
+        against = self.question.against
+        base = against if not number and isinstance(against, str) else self.question.job.base
         job = msgspec.structs.replace(
-            self.question.job, series=name, cmdline=self.question.cmdlines[0]
+            self.question.job, series=name, base=base, cmdline=self.question.cmdlines[0]
         )
         pipeline = Pipeline(job, settings=self._settings, store=self._store)
         vars(pipeline)["series"] = series.cut(self.whole, number, name=name)
         return pipeline
 
     def _step(self, number: int) -> Step:
+        if not number and isinstance(self.question.against, RunResult):
+            return _step_of(self.question.against)
         log.say(f"- {self._title(number)}")
         started = time.monotonic()
         pipeline = self.pipeline(number)
@@ -172,3 +179,10 @@ class Gate:
             found = kept.result.verdict
             log.say(f"{'boot':<10}{0.0:8.2f} s  cached; {found.outcome.value}")
         return Boot(cmdline=cmdline, variant=other.variant, kept=kept)
+
+
+def _step_of(run: RunResult) -> Step:
+    """Return a run as the step that all is held against: what it did, and nothing of how."""
+    kept = bootcache.Kept(result=run, console=Path(), folder=None, is_reused=True)
+    boot = Boot(cmdline=run.job.cmdline, variant=run.job.variant, kept=kept)
+    return Step(number=0, boots=(boot,))

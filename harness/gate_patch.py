@@ -138,8 +138,8 @@ def boot_results(step: Step, answers: Answers) -> list[BootResult]:
 def base_words(answers: Answers) -> tuple[Word, Word, Word]:
     """Return how config, build and boot of the base went."""
     step = answers.steps.get(0)
-    if step is None:
-        return (Word.SKIPPED,) * 3
+    if step is None or not (step.fault or step.kernel):
+        return Word.SKIPPED, Word.SKIPPED, _boot_word(step, answers.made) if step else Word.SKIPPED
     if step.fault:
         is_config = step.fault.stage == "config"
         return (

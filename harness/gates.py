@@ -22,6 +22,7 @@ from harness.gate import Question
 from harness.gate_step import Answers, Seen
 from harness.intake import Taken
 from harness.pipeline import Pipeline
+from harness.result import RunResult
 
 RESULT = "check.json"
 
@@ -65,7 +66,7 @@ def result_of(answers: Answers, told: Told, *, pipeline: Pipeline, id_: str) -> 
         toolchain=job.toolchain,
         scenario=pipeline.scenario.name,
         cmdlines=list(told.question.cmdlines),
-        base=_base(answers, told.taken, known),
+        base=_base(answers, told.taken, told.question, known),
         patches=found,
         breaks=broken,
         measures=list(told.measures),
@@ -75,16 +76,18 @@ def result_of(answers: Answers, told: Told, *, pipeline: Pipeline, id_: str) -> 
     )
 
 
-def _base(answers: Answers, taken: Taken, known: int) -> BaseResult:
+def _base(answers: Answers, taken: Taken, question: Question, known: int) -> BaseResult:
     step = answers.steps.get(0)
     config, build, boot = gate_patch.base_words(answers)
     tree = step.tree if step else None
     built = len(step.kernel.warnings) if step and step.kernel else 0
     fault = step.fault if step else None
+    run = question.against if isinstance(question.against, RunResult) else None
+    name = f"run {run.id}" if run else tree.base if tree else taken.job.base or ""
     return BaseResult(
-        name=tree.base if tree else taken.job.base or "",
+        name=name,
         commit=tree.base_commit if tree else "",
-        how=taken.how,
+        how="--against" if question.against else taken.how,
         config=config,
         build=build,
         boot=boot,

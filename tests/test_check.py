@@ -48,7 +48,8 @@ def check(harness: Harness, project: Path) -> Check:
     """Check the branch `topic`, or what is said."""
 
     def run(*arguments: str | Path, series: str = "topic") -> subprocess.CompletedProcess[str]:
-        return harness("check", series, "--tree", "linux", *arguments, cwd=project)
+        quickly = () if "--measure" in arguments else ("--measure", "0")
+        return harness("check", series, "--tree", "linux", *quickly, *arguments, cwd=project)
 
     return run
 
@@ -350,6 +351,38 @@ def test_the_base_commit_of_the_mail_is_taken_where_it_is_here(
     assert Path(found["series"]).read_text().startswith("From ")
     again = harness(*found["repro"].split()[1:], "--json", cwd=project)
     assert column(read(again), "boot") == ["reused"]
+
+
+def test_another_base_or_a_run_can_be_what_it_is_held_against(
+    topic: Topic, check: Check, clone: Path, harness: Harness, project: Path
+) -> None:
+    topic(("docs: first", {"README": "x\n"}))
+    git(clone, "checkout", "-q", "-B", "other", "main")
+    (clone / "fs/namespace.c").write_text(NEW)
+    commit(clone, "fs: answer otherwise")
+    git(clone, "checkout", "-q", "main")
+    done = harness("boot", "--tree", "linux", "--base", "other", "--json", cwd=project)
+    run = json.loads(done.stdout)["id"]
+    for against, name in (("other", "other"), (run, f"run {run}")):
+        found = read(check("--json", "--against", against))
+        assert (found["base"]["name"], found["base"]["how"]) == (name, "--against")
+        [row] = found["patches"][0]["behaviour"]
+        assert (row["name"], row["before"], row["after"]) == ("boot.mount", "new", "old")
+    assert read(check("--json"))["patches"][0]["behaviour"] == []
+
+
+def test_base_and_tip_are_measured_by_turns(topic: Topic, check: Check) -> None:
+    topic(("fs: answer otherwise", {"fs/namespace.c": NEW}))
+    done = check("--json", "--measure", "6")
+    measures = read(done)["measures"]
+    assert [each["name"] for each in measures] == [
+        "time until init, by the guest's clock",
+        "time of the whole boot",
+    ]
+    for each in measures:
+        assert each["before"]["samples"] == each["after"]["samples"] == 6
+        assert each["before"]["low"] <= each["before"]["median"] <= each["before"]["high"]
+    assert not measures[0]["is_significant"]
 
 
 def test_what_cannot_be_asked_is_said_in_a_line(check: Check, topic: Topic) -> None:

@@ -21,6 +21,8 @@ from harness.cli import options
     "Parameters to boot with; may be repeated.  [default: the series' own]"))  # fmt: skip
 @options.limit_options
 @options.allow_option
+@click.option("--against", metavar="REV|RUN",
+              help="Hold it against this base, or this run, in place of its own base.")  # fmt: skip
 @click.option("--measure", "rounds", type=click.IntRange(min=0), default=6, show_default=True,
               metavar="N", help="Boot base and tip N times by turns, to compare how long they take "
               "and what memory they leave; 0 does not.")  # fmt: skip
@@ -31,8 +33,8 @@ from harness.cli import options
 @click.option("--json", "is_json", is_flag=True, help="Print harness.check/1 in place of a report.")
 @options.talk_options
 def command(
-    *, series: str | None, cmdlines: tuple[str, ...], rounds: int, is_fresh: bool,
-    out: Path | None, is_json: bool, quiet: bool, verbose: bool, **given: Any,
+    *, series: str | None, cmdlines: tuple[str, ...], against: str | None, rounds: int,
+    is_fresh: bool, out: Path | None, is_json: bool, quiet: bool, verbose: bool, **given: Any,
 ) -> int:  # fmt: skip
     """Test every patch of a series against its base, and say whether to merge it.
 
@@ -54,7 +56,9 @@ def command(
 
     options.set_talk(quiet=quiet, verbose=verbose)
     settings = settings_.load(Path.cwd())
-    asked = check.Asked(cmdlines=cmdlines, rounds=rounds, is_fresh=is_fresh, out=out)
+    asked = check.Asked(
+        cmdlines=cmdlines, against=against, rounds=rounds, is_fresh=is_fresh, out=out
+    )
     published = check.run(
         options.make_job(settings, series=series, **given),
         asked,
