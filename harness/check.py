@@ -67,7 +67,8 @@ def run(job: Job, asked: Asked, *, settings: Settings, store: Store, stdin: Bina
     id_ = runs.new_id(secrets.token_hex(4))
     told = gates.Told(
         taken=taken, question=question, seen=seen, checks=sources.checks(), measures=measured,
-        seconds=time.monotonic() - started, repro=command.of_check(taken.job, asked.cmdlines, against=asked.against),
+        seconds=time.monotonic() - started,
+        repro=command.of_check(taken.job, asked.cmdlines, against=asked.against),
     )  # fmt: skip
     whole = gates.result_of(answers, told, pipeline=gate.pipeline(0), id_=id_)
     result = gates.placed(whole, top / id_)
