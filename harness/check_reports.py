@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import check_logs, check_result, check_text
+from harness import check_html, check_logs, check_result, check_text
 from harness.check_logs import Logs
 from harness.check_result import CheckResult
 from harness.errors import UsageError
@@ -19,6 +19,7 @@ class Report(NamedTuple):
 
 REPORTS: Mapping[str, Report] = {
     "text": Report("check.txt", lambda result, _: check_text.text(result, ".")),
+    "html": Report("check.html", check_html.page),
     "json": Report("check.json", lambda result, _: check_result.encode(result)),
 }
 

@@ -49,7 +49,8 @@ ORDER = (
     *("check_result", "blobs", "uncompiled", "checks_table", "warningdiff", "checkpatch", "tags"),
     *("lint", "kernelchange", "imageid", "bootcache", "gate_step", "gate", "gate_sources",
       "gate_faults", "gate_patch", "gate_verdict", "intake", "gates", "measures", "check",
-      "check_logs", "check_words", "check_text", "check_reports"),
+      "check_logs", "check_words", "check_text", "check_diff", "check_console", "check_html",
+      "check_reports"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
@@ -61,7 +62,7 @@ ALONE = {
     "subprocess": {"proc"},
     "pexpect": {"boot"},
     "virtme": {"machine"},
-    "jinja2": {"kconfig"},
+    "jinja2": {"kconfig", "check_html"},
     "click": {"cli"},
 }
 
@@ -89,6 +90,9 @@ PURE = (
     "check_logs",
     "check_words",
     "check_text",
+    "check_diff",
+    "check_console",
+    "check_html",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 
@@ -205,8 +209,11 @@ def test_the_lock_has_hashes_and_names_no_index() -> None:
 
 def test_bootstrap_installs_what_doctor_looks_for() -> None:
     tools = tomllib.loads((ROOT / "harness/data/tools.toml").read_text())
-    table = (ROOT / "bootstrap").read_text().partition("needed='")[2].partition("'")[0]
-    installed = {row.split()[1] for row in table.strip().splitlines()} - {"python3"}
+    text = (ROOT / "bootstrap").read_text()
+    tables = (text.partition(f"\n{name}='")[2].partition("'")[0]
+              for name in ("needed", "tested_with"))  # fmt: skip
+    installed = {row.split()[1] for table in tables for row in table.strip().splitlines()}
+    installed -= {"python3"}
     optional = [row for row in tools.values() if row["needed"].startswith(("nice", "--"))]
     assert installed == {row["debian"] for row in tools.values() if row not in optional}
 
