@@ -191,7 +191,7 @@ def _boots(boots: Sequence[BootResult], logs: Logs, limits: dict[bool, int]) -> 
         found.append(
             BootView(
                 boot=boot,
-                name=check_words.boot_name(boot),
+                name=check_words.boot_name(boot.cmdline),
                 path=path,
                 shown=check_console.show(data, most=most) if data is not None and most else None,
                 is_cut=path in logs.cut,
@@ -224,5 +224,5 @@ def _bars(result: CheckResult, logs: Logs) -> list[Bar]:
             phases = check_console.phases(logs.console(boot) or b"")
             if phases and len(found) < _ROWS_MAX:
                 is_good = boot.word is not Word.FAILED
-                found.append(Bar(who, check_words.boot_name(boot), phases, is_good))
+                found.append(Bar(who, check_words.boot_name(boot.cmdline), phases, is_good))
     return found

@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import check_html, check_logs, check_result, check_text
+from harness import (
+    check_b4,
+    check_github,
+    check_html,
+    check_junit,
+    check_kcidb,
+    check_ktap,
+    check_logs,
+    check_mail,
+    check_result,
+    check_sarif,
+    check_text,
+)
 from harness.check_logs import Logs
 from harness.check_result import CheckResult
 from harness.errors import UsageError
@@ -20,6 +32,14 @@ class Report(NamedTuple):
 REPORTS: Mapping[str, Report] = {
     "text": Report("check.txt", lambda result, _: check_text.text(result, ".")),
     "html": Report("check.html", check_html.page),
+    "junit": Report("junit.xml", lambda result, _: check_junit.xml(result)),
+    "ktap": Report("check.ktap", lambda result, _: check_ktap.text(result)),
+    "sarif": Report("check.sarif", lambda result, _: check_sarif.text(result)),
+    "kcidb": Report("kcidb.json", lambda result, _: check_kcidb.text(result)),
+    "summary": Report("summary.md", lambda result, _: check_github.summary(result)),
+    "annotations": Report("annotations.txt", lambda result, _: check_github.annotations(result)),
+    "b4": Report("b4.json", lambda result, _: check_b4.text(result)),
+    "mail": Report("reply.eml", check_mail.mail),
     "json": Report("check.json", lambda result, _: check_result.encode(result)),
 }
 

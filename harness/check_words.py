@@ -52,9 +52,16 @@ def uncompiled(found: Uncompiled) -> str:
     return f"{found.file} ({symbols}{more})" if symbols else found.file
 
 
-def boot_name(boot: BootResult) -> str:
-    """Return what a boot is called: its command line."""
-    return f"with {boot.cmdline}" if boot.cmdline else "with no option"
+def boot_name(cmdline: str) -> str:
+    """Return what a boot is called, by its command line."""
+    return f"with {cmdline}" if cmdline else "with no option"
+
+
+def came_to(boot: BootResult) -> str:
+    """Return what came of a boot, in a sentence."""
+    if boot.reason.startswith(boot.outcome):
+        return boot.reason
+    return f"{boot.outcome}: {boot.reason}" if boot.reason else boot.outcome
 
 
 def first_files(result: CheckResult) -> list[First]:
@@ -66,6 +73,6 @@ def first_files(result: CheckResult) -> list[First]:
         for boot in patch.boots:
             console = check_logs.console_of(boot)
             if boot.word is Word.FAILED and console:
-                why = f"patch {patch.number} {boot_name(boot)}: {boot.outcome}"
+                why = f"patch {patch.number} {boot_name(boot.cmdline)}: {boot.outcome}"
                 found.append(First(console, why))
     return found

@@ -84,8 +84,8 @@ def result() -> CheckResult:
     )
     look_at = [
         reason,
-        "patch 3: boot with nullfs_rootfs: panic: dumptest",
-        "patch 3: a new warning (gcc): fs/namespace.c:6049: unused variable 'err'",
+        "patch 3: with `nullfs_rootfs`: panic: dumptest",
+        "patch 3: a new warning (compiler): fs/namespace.c:6049: unused variable 'err'",
         f"patch 5 is untested by this config: {DRIVER} is not compiled (CONFIG_USB_LED would)",
     ]
     return CheckResult(
@@ -123,7 +123,7 @@ def result() -> CheckResult:
             _measure("memory at the end", "KiB", (12804, 12800, 12808), (12806, 12800, 12812)),
         ],
         checks=[
-            _check("gcc", seconds=41.2, version="gcc (Debian 12.2.0-14+deb12u1) 12.2.0"),
+            _check("compiler", seconds=41.2, version="gcc (Debian 12.2.0-14+deb12u1) 12.2.0"),
             _check("sparse", why="sparse is not installed: apt-get install sparse"),
             _check("checkpatch", seconds=2.4),
         ],
@@ -232,7 +232,7 @@ def _first() -> dict[str, Any]:
         "boots": [_boot(1, "", Word.OK, "rootfs"), _boot(1, OPTION, Word.SKIPPED, "nullfs")],
         "behaviour": [_row("", "ids", "root_is", "2", "1"), _row("", "ids", "shm_is", "1", "0")],
         "warnings_fixed": [
-            _warning("gcc", "fs/namespace.c", 217, "-Wsign-compare",
+            _warning("compiler", "fs/namespace.c", 217, "-Wsign-compare",
                      "comparison of integers of different signedness", "mnt_alloc_id")
         ],
         "changes": _changes(),
@@ -259,7 +259,7 @@ def _panics() -> dict[str, Any]:
     return {
         "boot": Word.FAILED,
         "effect": Effect.UNKNOWN,
-        "reason": "boot with nullfs_rootfs: panic: dumptest",
+        "reason": "with `nullfs_rootfs`: panic: dumptest",
         "boots": [_boot(3, "", Word.OK, "rootfs"), _boot(3, OPTION, Word.FAILED, "nullfs")],
         "behaviour": [
             _row(OPTION, "pivot", "pivot_root", "EINVAL", "0"),
@@ -267,14 +267,14 @@ def _panics() -> dict[str, Any]:
             _row(OPTION, "root", "parent_type", None, "nullfs"),
         ],
         "warnings_new": [
-            _warning("gcc", "fs/namespace.c", 6049, flag, "unused variable 'err'",
+            _warning("compiler", "fs/namespace.c", 6049, flag, "unused variable 'err'",
                      "init_mount_tree", source="\tstruct mount *base = NULL, *rootfs;"),
             _warning("sparse", "fs/nullfs.c", 79, "-Wdecl",
                      "symbol 'nullfs_fs_type' was not declared. Should it be static?", "",
                      source="struct file_system_type nullfs_fs_type = {"),
             _warning("checkpatch", "", None, "LONG_LINE", "line length of 104 exceeds 100 columns",
                      "", severity=Severity.WARNING),
-            _warning("gcc", "fs/pnode.c", 52, flag, "unused variable 'ns'", "do_make_slave"),
+            _warning("compiler", "fs/pnode.c", 52, flag, "unused variable 'ns'", "do_make_slave"),
         ],
     }  # fmt: skip
 

@@ -50,7 +50,8 @@ ORDER = (
     *("lint", "kernelchange", "imageid", "bootcache", "gate_step", "gate", "gate_sources",
       "gate_faults", "gate_patch", "gate_verdict", "intake", "gates", "measures", "check",
       "check_logs", "check_words", "check_text", "check_diff", "check_console", "check_html",
-      "check_reports"),
+      "check_cases", "check_junit", "check_ktap", "check_sarif", "check_kcidb", "check_github",
+      "check_b4", "check_mail", "check_reports"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
@@ -93,6 +94,14 @@ PURE = (
     "check_diff",
     "check_console",
     "check_html",
+    "check_cases",
+    "check_junit",
+    "check_ktap",
+    "check_sarif",
+    "check_kcidb",
+    "check_github",
+    "check_b4",
+    "check_mail",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 

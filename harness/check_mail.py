@@ -1,0 +1,173 @@
+"""Renders a gate as a reply to the series, in plain text: for a person to read, change and send.
+
+Pure. The tool sends no mail. Lines of the patch are quoted as a reviewer quotes them.
+"""
+
+import textwrap
+from collections.abc import Iterator
+from email.message import EmailMessage
+from email.policy import SMTPUTF8
+
+from harness import check_console, check_diff, check_words, printable
+from harness.check_diff import Diff, File
+from harness.check_logs import Logs
+from harness.check_result import (
+    BootResult,
+    CheckResult,
+    PatchResult,
+    Severity,
+    WarningResult,
+    Word,
+)
+
+# A mail of more than this nobody reads: the first of each.
+_WARNINGS_MAX, _REPORT_MAX, _EVIDENCE_MAX = 10, 40, 12
+_BEFORE = 3
+_DIFF_MAX = 100_000
+# No line of a mail may be longer (RFC 5322).
+_LINE_MAX = 900
+_PROSE = 72
+_POLICY = SMTPUTF8.clone(linesep="\n", max_line_length=None)
+
+
+def mail(result: CheckResult, logs: Logs) -> bytes:
+    """Return the mail; `To:` is left to who sends it."""
+    clean = printable.struct(result)
+    message = EmailMessage(policy=_POLICY)
+    count = len(clean.patches)
+    message["Subject"] = _header(f"Re: [PATCH 0/{count}] {clean.title}")
+    if clean.message_id:
+        parent = _header(f"<{clean.message_id.strip('<>')}>").replace(" ", "")
+        message["In-Reply-To"] = parent
+        message["References"] = parent
+    lines = [line[:_LINE_MAX] for line in _body(clean, logs)]
+    message.set_content("\n".join(lines) + "\n", cte="8bit")
+    return message.as_bytes()
+
+
+def _header(value: str) -> str:
+    return " ".join(value.split())
+
+
+def _body(result: CheckResult, logs: Logs) -> Iterator[str]:
+    base = result.base
+    yield from _prose(f"Tested on {base.name} ({base.how}), {check_words.config(result)}.")
+    yield ""
+    yield from _prose(f"{result.verdict.outcome.value}: {result.verdict.reason}")
+    if result.verdict.hint:
+        yield from _prose(f"({result.verdict.hint})")
+    for patch in result.patches:
+        yield from _patch(patch, logs)
+    yield from _what_ran(result)
+
+
+def _prose(text: str) -> list[str]:
+    """Return a sentence in lines as wide as a mail's, with no word broken."""
+    return textwrap.wrap(text, _PROSE, break_long_words=False, break_on_hyphens=False)
+
+
+def _patch(patch: PatchResult, logs: Logs) -> Iterator[str]:
+    """Yield what there is to say of a patch: nothing of one that is well."""
+    lines = [*_stages(patch, logs), *_warnings(patch), *_behaviour(patch), *_uncompiled(patch)]
+    if lines:
+        yield from ("", f"> [PATCH {patch.number}] {patch.subject}", *lines)
+
+
+def _stages(patch: PatchResult, logs: Logs) -> Iterator[str]:
+    failed = [boot for boot in patch.boots if boot.word is Word.FAILED]
+    is_warning = patch.reason.startswith("a new warning")
+    if patch.reason and not (patch.uncompiled or is_warning or failed):
+        yield from ("", *_prose(f"{patch.reason}."))
+    if patch.evidence:
+        yield ""
+    yield from (f"    {line}" for line in patch.evidence[:_EVIDENCE_MAX])
+    for boot in failed:
+        name, came_to = check_words.boot_name(boot.cmdline), check_words.came_to(boot)
+        yield from ("", *_prose(f"Booted {name}: {came_to}."), "")
+        yield from (f"    {line}" for line in _report(boot, logs))
+
+
+def _report(boot: BootResult, logs: Logs) -> list[str]:
+    """Return the kernel's first report of a boot, or what the verdict rests on."""
+    data = logs.console(boot)
+    stretches = check_console.show(data, most=_REPORT_MAX).stretches if data else ()
+    told = next((list(part.lines) for part in stretches if part.title), boot.evidence)
+    rest = len(told) - _REPORT_MAX
+    return told[:_REPORT_MAX] + ([f"[{check_words.count(rest, 'more line')}]"] if rest > 0 else [])
+
+
+def _warnings(patch: PatchResult) -> Iterator[str]:
+    diff = check_diff.place(patch.diff, patch.warnings_new, most=_DIFF_MAX)
+    left = _WARNINGS_MAX
+    for quoted, each in _placed(diff):
+        if left:
+            left -= 1
+            yield from ("", *quoted, *([""] if quoted else []), *_said(each))
+    rest = len(patch.warnings_new) - _WARNINGS_MAX
+    if rest > 0:
+        yield from ("", f"... and {check_words.count(rest, 'more new warning')}.")
+
+
+def _placed(diff: Diff) -> Iterator[tuple[list[str], WarningResult]]:
+    """Yield each warning with the lines of the patch that it is about, as a reply has them."""
+    for file in diff.files:
+        for at, line in enumerate(file.lines):
+            for number, each in enumerate(line.warnings):
+                yield ([] if number else _quote(file, at)), each
+        yield from (([], each) for each in file.warnings)
+    yield from (([], each) for each in diff.elsewhere)
+
+
+def _quote(file: File, at: int) -> list[str]:
+    start = max(0, at - _BEFORE)
+    return [f"> +++ b/{file.path}", *(f"> {line.text}" for line in file.lines[start : at + 1])]
+
+
+def _said(warning: WarningResult) -> Iterator[str]:
+    word = "" if warning.severity is Severity.ERROR else " (a note)"
+    yield f"New with this patch, by {warning.check}{word}:"
+    yield ""
+    text = warning.text or [f"{check_words.place(warning)}: {warning.message}"]
+    yield from (f"    {line}" for line in text[:_EVIDENCE_MAX])
+
+
+def _behaviour(patch: PatchResult) -> Iterator[str]:
+    if not patch.behaviour:
+        return
+    yield from ("", "What the kernel does otherwise with this patch:", "")
+    for row in patch.behaviour[:_REPORT_MAX]:
+        old, new = ("(not observed)" if v is None else v for v in (row.before, row.after))
+        option = f"  ({row.cmdline})" if row.cmdline else ""
+        yield f"    {row.name}: {old} -> {new}{option}"
+    rest = len(patch.behaviour) - _REPORT_MAX
+    if rest > 0:
+        yield f"    ... and {rest} more"
+
+
+def _uncompiled(patch: PatchResult) -> Iterator[str]:
+    if patch.uncompiled:
+        yield from ("", "Not tested by this config, which does not compile:", "")
+        yield from (f"    {check_words.uncompiled(each)}" for each in patch.uncompiled)
+
+
+def _what_ran(result: CheckResult) -> Iterator[str]:
+    booted = sum(boot.word is not Word.SKIPPED for patch in result.patches for boot in patch.boots)
+    ran = [each.name for each in result.checks if each.ran]
+    yield ""
+    yield from _prose(
+        "What was run: each patch was applied in order, configured and built; "
+        f"{check_words.count(booted, 'boot')} in QEMU; "
+        f"on the sources: {', '.join(ran) or 'nothing'}."
+    )
+    for each in result.checks:
+        if not each.ran:
+            yield from _prose(f"Not run: {each.name}: {each.why}.")
+    yield from (
+        "",
+        "To repeat it:",
+        "",
+        f"    {result.repro}",
+        "",
+        "-- ",
+        f"harness {result.version}",
+    )
