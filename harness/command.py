@@ -13,16 +13,17 @@ def of(job: Job) -> str:
     # A kernel of the user's own has no series that the tool could name.
     series = _NONE_ASKED.series if job.kernel else job.series
     words = ["--series", series] if series != _NONE_ASKED.series else []
-    return shlex.join(["harness", "boot", *words, *_words(job, (job.cmdline,))])
+    return shlex.join(["harness", "boot", *words, *words_of(job, (job.cmdline,))])
 
 
 def of_check(job: Job, cmdlines: Sequence[str], *, against: str | None = None) -> str:
     """Return the command line that checks the series of `job` again."""
     more = ["--against", against] if against else []
-    return shlex.join(["harness", "check", job.series, *_words(job, cmdlines), *more])
+    return shlex.join(["harness", "check", job.series, *words_of(job, cmdlines), *more])
 
 
-def _words(job: Job, cmdlines: Sequence[str]) -> list[str]:
+def words_of(job: Job, cmdlines: Sequence[str]) -> list[str]:
+    """Return the options that make `job`, but for its series, with each of the command lines."""
     words: list[str] = []
     for option, value, default in (
         ("--base", job.base, None),

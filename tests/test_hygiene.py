@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from harness import check_result, result
+from harness import bisect_result, check_result, result
 from harness.cli import VERBS
 from harness.errors import EXIT_CODE_HELP, EXIT_CODES, Outcome
 
@@ -52,6 +52,8 @@ ORDER = (
       "check_logs", "check_words", "check_text", "check_diff", "check_console", "check_html",
       "check_cases", "check_junit", "check_ktap", "check_sarif", "check_kcidb", "check_github",
       "check_b4", "check_mail", "check_reports"),
+    *("signature", "posterior", "bisect_history", "bisect_state", "bisect"),
+    *("bisect_result", "bisect_report"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
     *("cli", "pytest_plugin", "__main__"),
@@ -63,7 +65,7 @@ ALONE = {
     "subprocess": {"proc"},
     "pexpect": {"boot"},
     "virtme": {"machine"},
-    "jinja2": {"kconfig", "check_html"},
+    "jinja2": {"kconfig", "check_html", "bisect_report"},
     "click": {"cli"},
 }
 
@@ -102,6 +104,9 @@ PURE = (
     "check_github",
     "check_b4",
     "check_mail",
+    "signature",
+    "posterior",
+    "bisect_report",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 
@@ -256,8 +261,12 @@ def test_reports_document_has_the_kinds_of_the_rules() -> None:
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("run", result.json_schema()), ("check", check_result.json_schema())],
-    ids=["run", "check"],
+    [
+        ("run", result.json_schema()),
+        ("check", check_result.json_schema()),
+        ("bisect", bisect_result.json_schema()),
+    ],
+    ids=["run", "check", "bisect"],
 )
 def test_the_published_schema_is_that_of_the_structs(name: str, schema: bytes) -> None:
     published = json.loads((ROOT / f"docs/{name}.schema.json").read_text())

@@ -25,6 +25,8 @@ VERBS: dict[str, str] = {
     "observe": "what a kernel does, with nothing judged",
     "diff": "how two kernels, series or runs differ in what they do",
     "check": "the gate: every patch of a series built, booted and held against its base",
+    "bisect": "the commit that brought a finding, or repaired it",
+    "bisect-step": "one commit, as `git bisect run` asks",
     "matrix": "many jobs: what is under test crossed with how",
     "shell": "the kernel under test with a prompt",
     "show": "the report of a run",
@@ -57,7 +59,9 @@ class _Verbs(click.Group):
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
-        command: click.Command = importlib.import_module(f"harness.cli.{name}").command
+        command: click.Command = importlib.import_module(
+            f"harness.cli.{name.replace('-', '_')}"
+        ).command
         return command
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,188 @@
+"""Takes a question about a history, gives the commit that answers it, try by try.
+
+Both ends first: what the one shows and the other does not is the signature. Then the commit that
+tells most for its price, until one is left, or is sure enough. Each answer is kept before the next
+is asked, so that a bisect that is killed goes on where it was.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from harness import bisect_history, bisect_state, bootcache, log, signature
+from harness.bisect_state import REUSED, Question, State, Try
+from harness.errors import Outcome, SubjectError, UsageError
+from harness.pipeline import Pipeline
+from harness.settings import Settings
+from harness.signature import Class, Facts
+from harness.store import Store
+
+# Seconds, until a build and a boot were made.
+_GUESS_BUILD, _GUESS_BOOT = 30.0, 1.0
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One boot of a commit; `build_s` of its seconds went by until there was a kernel.
+
+    `sources` are the files that it was compiled from, `is_reused` says that nothing was booted.
+    """
+
+    commit: str
+    facts: Facts
+    seconds: float
+    build_s: float
+    sources: tuple[str, ...] = ()
+    is_reused: bool = False
+
+
+def _is_finding(each: Attempt) -> bool:
+    return each.facts.outcome is not Outcome.PASS
+
+
+class Bisect:
+    """A bisect under way on this machine."""
+
+    def __init__(self, state: State, *, settings: Settings, store: Store) -> None:
+        self.state = state
+        self._settings = settings
+        self._store = store
+
+    def run(self, on_try: Callable[[State], None]) -> State:
+        """Go on to the end, and return what is known then.
+
+        Raises:
+            HostError: this machine failed: the bisect can go on later.
+            UsageError: the job asks for what cannot be.
+        """
+        if self.state.signature is None and not self._ends():
+            return self.state
+        while (name := self.next()) is not None:
+            self._try(name)
+            on_try(self.state)
+        return self.state
+
+    def next(self) -> str | None:
+        """Return the commit to try next; None if the answer is there, or cannot be had."""
+        state = self.state
+        history, tallies = state.history(), state.tallies()
+        found = history.posterior(tallies)
+        if not found or max(found.values()) >= self._sure():
+            return None
+        boots = [t.seconds - t.build_s for t in state.tries if t.class_ != REUSED] or [_GUESS_BOOT]
+        builds = [t.build_s for t in state.tries if t.build_s > 1] or [_GUESS_BUILD]
+        boot, build = (max(0.1, sum(each) / len(each)) for each in (boots, builds))
+        built = {t.commit: boot for t in state.tries}
+        return history.next(tallies, cost=built, default_cost=build + boot, barred=state.barred())
+
+    def _sure(self) -> float:
+        return self.state.question.confidence if self.state.question.is_flaky else 1.0 - 1e-9
+
+    # --- the ends -----------------------------------------------------------------------
+
+    def _ends(self) -> bool:
+        """Try both ends, and say whether they differ."""
+        between, question = self.state.between, self.state.question
+        ends = {"old": between.old, "new": between.new}
+        # The end that has the finding first: without one there is nothing to ask.
+        with_finding, without = ("old", "new") if question.fixed else ("new", "old")
+        bads = self._end(ends[with_finding], f"the {with_finding} end", until_finding=True)
+        goods = self._end(ends[without], f"the {without} end", until_finding=False)
+        bad = next((each.facts for each in bads if _is_finding(each)), bads[-1].facts)
+        good = next((each.facts for each in goods if not _is_finding(each)), goods[0].facts)
+        found = signature.of(bad, good, question.threshold)
+        mattering = bisect_history.mattering(
+            between.commits, {name for each in (*bads, *goods) for name in each.sources}
+        )
+        told = [signature.classify(found, each.facts, good) for each in goods] if found else []
+        self._set(
+            bad=bad, good=good, signature=found, mattering=tuple(sorted(mattering)),
+            strays=Class.BAD in told, tries=(),
+        )  # fmt: skip
+        if found is None:
+            return False
+        log.say(f"looking for: {found.words}")
+        log.say(f"{len(mattering)} of {len(between.commits)} commits can matter")
+        for each in (*bads, *goods):
+            self._answer(each)
+        return True
+
+    def _end(self, commit: str, what: str, *, until_finding: bool) -> list[Attempt]:
+        """Boot an end as often as the question says, or until it has a finding."""
+        found: list[Attempt] = []
+        for _ in range(self.state.question.rounds):
+            found.append(self._boot(commit, what))
+            if until_finding and _is_finding(found[-1]):
+                break
+        return found
+
+    # --- a try --------------------------------------------------------------------------
+
+    def _try(self, commit: str) -> None:
+        commits = self.state.between.commits
+        subject = next((each.subject for each in commits if each.name == commit), "")
+        self._answer(self._boot(commit, subject))
+
+    def _boot(self, commit: str, what: str) -> Attempt:
+        question = self.state.question
+        log.say(f"- {commit[:12]} {what}")
+        started = time.monotonic()
+        job = msgspec.structs.replace(question.job, base=commit)
+        pipeline = Pipeline(job, settings=self._settings, store=self._store)
+        try:
+            kernel = pipeline.kernel
+        except SubjectError as error:
+            seconds = time.monotonic() - started
+            facts = signature.facts_of_fault(error)
+            return Attempt(commit=commit, facts=facts, seconds=seconds, build_s=seconds)
+        build_s = time.monotonic() - started
+        kept = bootcache.run(pipeline, is_fresh=question.is_flaky)
+        return Attempt(
+            commit=commit,
+            facts=signature.facts_of(kept.result, str(kept.folder or "")),
+            seconds=time.monotonic() - started,
+            build_s=build_s,
+            sources=tuple(kernel.sources.read_text().splitlines()) if kernel.sources else (),
+            is_reused=kept.is_reused,
+        )
+
+    def _answer(self, each: Attempt) -> None:
+        """Keep what a try says of the question."""
+        found, good = self.state.signature, self.state.good
+        if found is None or good is None:
+            raise RuntimeError("the ends are not known")
+        told = signature.classify(found, each.facts, good)
+        is_reused = each.is_reused and told in (Class.GOOD, Class.BAD)
+        answer = Try(
+            commit=each.commit,
+            outcome=each.facts.outcome.value,
+            class_=REUSED if is_reused else told.value,
+            told=told,
+            reason=each.facts.reason,
+            seconds=round(each.seconds, 2),
+            build_s=round(each.build_s, 2),
+            run=each.facts.run,
+            evidence=each.facts.evidence,
+        )
+        log.say(f"{told.value}{' (reused)' if is_reused else ''}: {each.facts.reason}")
+        seconds = round(self.state.seconds + each.seconds, 2)
+        self._set(tries=(*self.state.tries, answer), seconds=seconds)
+
+    def _set(self, **changes: object) -> None:
+        self.state = msgspec.structs.replace(self.state, **changes)
+        bisect_state.save(self.state)
+
+
+def begin(question: Question) -> State:
+    """Return a bisect that has asked nothing yet.
+
+    Raises:
+        UsageError: the range cannot be read.
+    """
+    if question.job.tree is None:
+        raise UsageError("a bisect needs the clone that has the commits", hint="add --tree DIR")
+    between = bisect_history.read(question.job.tree, question.old, question.new)
+    state = State(id=bisect_state.new_id(secrets.token_hex(4)), question=question, between=between)
+    bisect_state.save(state)
+    return state

@@ -1,0 +1,254 @@
+"""`harness bisect` on histories of the stand-in kernel: real git, make, gcc and QEMU."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import ROOT, Harness, commit, git
+from test_pipeline import NAMESPACE
+
+Bisect = Callable[..., subprocess.CompletedProcess[str]]
+
+OLD, NEW = NAMESPACE % "old", NAMESPACE % "new"
+REPORT = r"=old\n[    0.200000] Kernel panic - not syncing: {}"
+
+
+def panics(why: str) -> str:
+    return OLD.replace("=old", REPORT.format(why))
+
+
+BUG, ANOTHER = panics("no answer"), panics("something else")
+
+
+@pytest.fixture
+def bisect(harness: Harness, project: Path) -> Bisect:
+    """Bisect the clone of the project, from its first commit to `main`."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        ends = () if "--good" in arguments or "--continue" in arguments else (
+            "--good", "start", "--bad", "main"
+        )  # fmt: skip
+        tree = () if "--continue" in arguments else ("--tree", "linux")
+        return harness("bisect", *tree, *ends, "--json", *arguments, cwd=project)
+
+    return run
+
+
+def grow(clone: Path, *texts: str | None) -> list[str]:
+    """Add commits to main: a text for fs/namespace.c, or None for one that is documentation."""
+    git(clone, "tag", "-f", "start")
+    made = []
+    for number, text in enumerate(texts):
+        # A comment makes another object file of nothing, and another commit of the same text.
+        if text is None:
+            (clone / "README").write_text(f"number {number}\n")
+        else:
+            (clone / "fs/namespace.c").write_text(
+                f'{text}const char count_{number}[] = "{number}";\n'
+            )
+        made.append(commit(clone, f"commit {number}"))
+    return made
+
+
+def read(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_commit_that_brings_a_panic_is_found_and_what_cannot_matter_is_not_tried(
+    bisect: Bisect, clone: Path, project: Path, harness: Harness
+) -> None:
+    made = grow(clone, *[None] * 5, OLD, None, BUG, None, None, BUG, None, None, None)
+    before = git(clone, "status", "--porcelain"), git(clone, "rev-parse", "HEAD")
+    done = bisect()
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    jsonschema.validate(found, json.loads((ROOT / "docs/bisect.schema.json").read_text()))
+    assert found["first_bad"]["commit"] == made[7]
+    assert found["first_bad"]["subject"] == "commit 7"
+    assert "fs/namespace.c" in found["first_bad"]["stat"]
+    assert found["signature"] == "panic: no answer"
+    assert found["confidence"] == 1.0
+    assert (found["relevant"], found["total"]) == (3, 14)
+    assert len(found["tries"]) == 4
+    assert "3 of 14 commits can matter" in done.stderr
+    assert (git(clone, "status", "--porcelain"), git(clone, "rev-parse", "HEAD")) == before
+
+    folder = Path(os.environ["XDG_STATE_HOME"]) / "harness/bisects" / found["id"]
+    mail = (folder / "reply.txt").read_text()
+    assert f"#regzbot introduced: {made[7]}" in mail
+    assert "Kernel panic - not syncing: no answer" in mail
+    page = (folder / "bisect.html").read_text()
+    assert "panic: no answer" in page
+    # Asked again, nothing is built or booted.
+    again = read(bisect())
+    assert {each["class"] for each in again["tries"]} == {"reused"}
+    assert again["first_bad"] == found["first_bad"]
+    status = harness("bisect", "--status", cwd=project)
+    assert status.stdout.startswith(f"found: {made[7][:12]} (commit 7) brings it")
+
+
+def test_another_crash_half_way_is_not_taken_for_the_bug(bisect: Bisect, clone: Path) -> None:
+    made = grow(clone, OLD, ANOTHER, ANOTHER, ANOTHER, OLD, OLD, BUG, BUG)
+    done = bisect()
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert found["first_bad"]["commit"] == made[6]
+    others = [each for each in found["tries"] if each["class"] == "other"]
+    assert {each["reason"] for each in others} <= {"panic: something else"}
+    assert len(others) <= 2
+    assert others == found["skipped"]
+
+
+def test_what_cannot_be_built_is_skipped_and_a_range_is_all_there_is_to_say(
+    bisect: Bisect, clone: Path
+) -> None:
+    broken = OLD.replace("return", "return undeclared,")
+    made = grow(clone, OLD, broken, broken, BUG, BUG)
+    done = bisect()
+    assert done.returncode == 125, done.stderr
+    found = read(done)
+    assert (found["ended"], found["first_bad"]) == ("range", None)
+    assert {each["commit"] for each in found["suspects"]} == set(made[1:4])
+    assert {each["class"] for each in found["skipped"]} == {"untestable"}
+
+
+def test_a_build_that_breaks_is_bisected_by_its_error(bisect: Bisect, clone: Path) -> None:
+    broken = OLD.replace("return", "return undeclared,")
+    other = OLD.replace("return", "return unknown,")
+    made = grow(clone, OLD, other, OLD, OLD, broken, broken)
+    done = bisect()
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert found["first_bad"]["commit"] == made[4]
+    assert "'undeclared' undeclared" in found["signature"]
+
+
+def test_the_commit_that_repairs_is_found(bisect: Bisect, clone: Path) -> None:
+    (clone / "fs/namespace.c").write_text(BUG)
+    commit(clone, "a bug from of old")
+    made = grow(clone, BUG, BUG, OLD, OLD, OLD)
+    done = bisect("--good", "main", "--bad", "start", "--find", "fixed")
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert (found["looked_for"], found["first_bad"]["commit"]) == ("fixed", made[2])
+
+
+def test_a_merge_is_followed_into_the_branch_that_brings_it(bisect: Bisect, clone: Path) -> None:
+    grow(clone, OLD, OLD)
+    git(clone, "checkout", "-q", "-b", "side", "start")
+    (clone / "init/extra.h").write_text("/* on the side */\n")
+    (clone / "fs/namespace.c").write_text(BUG)
+    culprit = commit(clone, "side: the bug")
+    (clone / "README").write_text("side\n")
+    commit(clone, "side: words")
+    git(clone, "checkout", "-q", "main")
+    git(clone, "merge", "-q", "-s", "ours", "--no-commit", "side")
+    git(clone, "checkout", "side", "--", "fs/namespace.c")
+    commit(clone, "merge the side")
+    grow(clone, BUG)
+    git(clone, "tag", "-f", "start", "side~2")
+    done = bisect()
+    assert done.returncode == 0, done.stderr
+    assert read(done)["first_bad"]["commit"] == culprit
+
+
+def test_an_observation_beyond_a_threshold_is_a_question_too(bisect: Bisect, clone: Path) -> None:
+    def counts(number: int) -> str:
+        return OLD.replace("boot.mount=old", f"boot.mount={number}")
+
+    made = grow(clone, *map(counts, (10, 12, 11, 90, 95, 91)))
+    # The first commit has no number there, so it is no good end.
+    done = bisect("--measure", "boot.mount", "--above", "50", "--good", "start", "--bad", "main")
+    assert done.returncode == 1, done.stderr
+    done = bisect("--measure", "boot.mount", "--above", "50", "--good", made[0], "--bad", "main")
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert found["first_bad"]["commit"] == made[3]
+    assert found["signature"] == "boot.mount above 50"
+
+
+def test_ends_that_do_not_differ_are_both_shown(bisect: Bisect, clone: Path) -> None:
+    grow(clone, OLD, OLD)
+    done = bisect()
+    assert done.returncode == 1, done.stderr
+    found = read(done)
+    assert found["ended"] == "alike"
+    assert found["ends"]["good"].startswith("pass: ")
+    assert found["ends"]["bad"].startswith("pass: ")
+
+
+def test_a_bisect_that_is_killed_ten_times_goes_on_and_ends_alike(
+    bisect: Bisect, clone: Path, project: Path
+) -> None:
+    draw = random.Random(7)  # noqa: S311 - no secret
+    made = grow(clone, *[OLD] * 9, *[BUG] * 7)
+    argv = [sys.executable, "-m", "harness", "bisect"]
+    words = ["--tree", "linux", "--good", "start", "--bad", "main"]
+    for number in range(10):
+        child = subprocess.Popen(
+            [*argv, *(words if not number else ["--continue"])],
+            cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        state = Path(os.environ["XDG_STATE_HOME"]) / "harness/bisects"
+        while not list(state.glob("*/state.json")) and child.poll() is None:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0.2, 1.2))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    done = bisect("--continue")
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert found["first_bad"]["commit"] == made[9]
+    commits = [each["commit"] for each in found["tries"]]
+    assert len(commits) == len(set(commits))
+
+
+def test_git_bisect_run_takes_a_step_of_ours(clone: Path, project: Path, harness: Harness) -> None:
+    broken = OLD.replace("return", "return undeclared,")
+    made = grow(clone, OLD, broken, ANOTHER, OLD, BUG, BUG)
+    done = harness("boot", "--tree", "linux", "--base", "main", "--json", cwd=project)
+    run = json.loads(done.stdout)["id"]
+    (clone / "harness.toml").write_text((project / "harness.toml").read_text())
+    (clone / "kconfigs").symlink_to(project / "kconfigs")
+    git(clone, "bisect", "start", "main", "start")
+    words = [sys.executable, "-m", "harness", "bisect-step", "--series", "none"]
+    said = subprocess.run(
+        ["git", "bisect", "run", *words, "--like", run],
+        cwd=clone, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert f"{made[4]} is the first bad commit" in said.stdout, said.stdout + said.stderr
+    git(clone, "bisect", "reset")
+    step = [*words[3:], "--tree", "linux"]
+    assert harness(*step, cwd=project).returncode == 1
+    assert harness(*step, "--like", "nonesuch", cwd=project).returncode == 128
+    assert harness(*step, "--flow", "nonesuch", cwd=project).returncode == 128
+    git(clone, "checkout", "-q", made[1])
+    assert harness(*step, cwd=project).returncode == 125
+    git(clone, "checkout", "-q", made[2])
+    assert harness(*step, "--like", run, cwd=project).returncode == 125
+
+
+def test_what_cannot_be_asked_is_said_in_a_line(
+    bisect: Bisect, harness: Harness, clone: Path, project: Path
+) -> None:
+    grow(clone, OLD)
+    for arguments, words in {
+        ("--tree", "linux", "--good", "start"): "a bisect needs both ends",
+        ("--good", "start", "--bad", "main"): "a bisect needs the clone",
+        ("--tree", "linux", "--good", "nonesuch", "--bad", "main"): "--good nonesuch: no such rev",
+        ("--tree", "linux", "--good", "main", "--bad", "start"): "is an ancestor of",
+        ("--continue",): "no bisect yet in",
+    }.items():
+        done = harness("bisect", *arguments, cwd=project)
+        assert done.returncode == 2, done.stderr
+        assert words in done.stderr
