@@ -84,7 +84,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         rates = None
         if self.question.is_flaky:
             # Booted as often and never shown, it hardly ever strays.
-            rates = Rates() if self.strays else Rates(strays=(0.5, 19.5))
+            rates = Rates() if self.strays else Rates(shows=(3.0, 5.0), strays=(0.5, 19.5))
         return History(commits, rates)
 
     def tallies(self) -> Mapping[str, Tally]:

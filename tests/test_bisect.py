@@ -239,7 +239,7 @@ def test_git_bisect_run_takes_a_step_of_ours(clone: Path, project: Path, harness
 
 
 def test_what_cannot_be_asked_is_said_in_a_line(
-    bisect: Bisect, harness: Harness, clone: Path, project: Path
+    harness: Harness, clone: Path, project: Path
 ) -> None:
     grow(clone, OLD)
     for arguments, words in {
