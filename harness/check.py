@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from harness import command, gates, gitmend, intake, log, measures, runs
+from harness import check_reports, command, gates, gitmend, intake, log, measures, runs
 from harness.check_result import CheckResult, Measure
 from harness.errors import HostError, UsageError
 from harness.gate import Gate, Question
@@ -32,6 +32,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 0
     is_fresh: bool = False
     out: Path | None = None
+    reports: tuple[tuple[str, Path], ...] = ()
+    """What to write besides the gate's folder: the report's name, and an absolute path."""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +74,11 @@ def run(job: Job, asked: Asked, *, settings: Settings, store: Store, stdin: Bina
     )  # fmt: skip
     whole = gates.result_of(answers, told, pipeline=gate.pipeline(0), id_=id_)
     result = gates.placed(whole, top / id_)
-    return Published(result=result, folder=gates.publish(result, texts={}, links={}, top=top))
+    texts = check_reports.make_all(result, top / id_)
+    folder = gates.publish(result, texts=texts, links={}, top=top)
+    for name, file in asked.reports:
+        check_reports.write(name, file, gates.placed(whole, file.parent))
+    return Published(result=result, folder=folder)
 
 
 def _against(name: str | None) -> str | RunResult | None:

@@ -1,5 +1,6 @@
 """The reports of a gate by name: takes a result and the logs beside it, gives a file."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from harness import (
 )
 from harness.check_logs import Logs
 from harness.check_result import CheckResult
-from harness.errors import UsageError
+from harness.errors import HostError, UsageError
 
 
 class Report(NamedTuple):
@@ -65,13 +66,34 @@ def make(name: str, result: CheckResult, logs: Logs) -> bytes:
     return made.encode(errors="backslashreplace") if isinstance(made, str) else made
 
 
+def make_all(result: CheckResult, folder: Path) -> dict[str, bytes]:
+    """Return every report by its file; `folder` is where the gate's folder is, or will be."""
+    logs = read(result, folder)
+    return {report.file: make(name, result, logs) for name, report in REPORTS.items()}
+
+
+def write(name: str, file: Path, result: CheckResult) -> None:
+    """Write a report to a file of the user's; `result` should be placed in its folder.
+
+    Raises:
+        UsageError: there is no report of that name.
+        HostError: the file cannot be written.
+    """
+    data = make(name, result, read(result, file.parent))
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise HostError(f"cannot write the report {name} to {file}: {error.strerror}") from error
+
+
 def read(result: CheckResult, folder: Path) -> Logs:
     """Read the logs that reports may show; `folder` is where the gate's folder is, or will be."""
     files: dict[str, bytes] = {}
     cut: set[str] = set()
     for name in check_logs.wanted(result):
         try:
-            with (folder / name).open("rb") as file:
+            # The folder need not be there yet, so `..` is not to be looked up in it.
+            with Path(os.path.normpath(folder / name)).open("rb") as file:
                 size = file.seek(0, 2)
                 file.seek(max(0, size - check_logs.READ_MAX))
                 files[name] = file.read(check_logs.READ_MAX)

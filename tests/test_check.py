@@ -1,6 +1,7 @@
 """`harness check` on the stand-in kernel: sound series, and spoilt ones with one sentence."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -11,6 +12,8 @@ import jsonschema
 import pytest
 from conftest import ROOT, Harness, commit, git
 from test_pipeline import NAMESPACE
+
+from harness import check_reports
 
 Topic = Callable[..., None]
 Check = Callable[..., subprocess.CompletedProcess[str]]
@@ -396,3 +399,50 @@ def test_what_cannot_be_asked_is_said_in_a_line(check: Check, topic: Topic) -> N
         assert done.returncode == 2, done.stderr
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_every_report_is_in_the_folder_and_where_it_is_asked_for(
+    topic: Topic, check: Check, tmp_path: Path
+) -> None:
+    topic(("fs: answer otherwise", {"fs/namespace.c": NEW}))
+    page = tmp_path / "page.html"
+    done = check(
+        "--out", tmp_path / "out", "--measure", "0",
+        "--report", f"html={page}", "--report", "annotations=-",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("::notice title=harness check%3A mergeable::")
+    folder = (tmp_path / "out/gates/latest").resolve()
+    assert {file.name for file in folder.iterdir()} == {
+        each.file for each in check_reports.REPORTS.values()
+    }
+    # Its links work from where it is, and its consoles are those of the boots.
+    for file in (page, folder / "check.html"):
+        text = file.read_text()
+        assert "Run /init as init process" in text or "harness: " in text
+        links = set(re.findall(r'href="([^"#][^"]*)"', text))
+        assert links
+        assert all((file.parent / link).resolve().is_file() for link in links)
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ("pdf=x", "no report 'pdf'"),
+        ("html", "'html' names no file: html=FILE"),
+        ("html=gone/x", "no such folder: "),
+    ],
+)
+def test_a_report_that_cannot_be_is_told_at_once(
+    topic: Topic, check: Check, report: str, said: str
+) -> None:
+    topic(("fs: answer otherwise", {"fs/namespace.c": NEW}))
+    done = check("--report", report)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "base" not in done.stderr
+
+
+def test_help_names_every_report(harness: Harness) -> None:
+    shown = harness("check", "--help").stdout
+    assert [name for name in check_reports.REPORTS if name not in shown] == []
