@@ -60,7 +60,7 @@ def run(job: Job, asked: Asked, *, settings: Settings, store: Store, stdin: Bina
         out=asked.out / "runs" if asked.out else None,
         is_fresh=asked.is_fresh,
     )
-    sources = Sources(taken.whole, settings.checks)
+    sources = Sources(taken.whole, settings.checks, store)
     gate = Gate(question, settings=settings, store=store, on_step=sources.look)
     answers = gate.run()
     seen = sources.seen(answers.steps)

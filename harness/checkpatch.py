@@ -7,59 +7,79 @@ import re
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from harness import blobs, proc, sandbox
 from harness.job import CompilerWarning, Patch, Tree
+from harness.store import Store, digest_of
 
 _FILES = ("scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch")
+_SCRIPT = "checkpatch.pl"
 _PATCH = "patch.mbox"
+_RESULT = "said.json"
+_SCHEMA = "1"
 _LINE = re.compile(
     r"(?P<file>[^:]*):(?P<line>\d+): (?P<level>ERROR|WARNING):(?P<type>\w+): (?P<text>.*)"
 )
 
 
-def why_not(tree: Tree) -> str:
-    """Return why it cannot be asked; "" if it can."""
-    if proc.find("perl") is None:
-        return "perl is not installed"
-    return "" if blobs.read(tree, _FILES[0]) else f"the tree has no {_FILES[0]}"
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What it says of a patch, or why it could not be asked."""
+
+    warnings: tuple[CompilerWarning, ...] = ()
+    why_not: str = ""
 
 
-def run(patch: Patch, tree: Tree) -> list[CompilerWarning]:
-    """Return what is said of the patch. `file` is empty where it is about the message.
+def run(patch: Patch, tree: Tree, store: Store) -> Said:
+    """Return what is said of the patch; it is asked once. `file` is empty for the message.
 
     Raises:
         HostError: it does not run here.
     """
+    perl = proc.find("perl")
+    if perl is None:
+        return Said(why_not="perl is not installed")
+    mail = mail_of(patch)
+
+    def make(folder: Path) -> None:
+        (folder / _RESULT).write_bytes(msgspec.json.encode(_run(perl, mail, tree)))
+
+    inputs = {"schema": _SCHEMA, "patch": digest_of(mail), "tree": tree.tree_hash}
+    entry = store.get_or_make("checkpatch", inputs, make)
+    return msgspec.json.decode((entry.path / _RESULT).read_bytes(), type=Said)
+
+
+def _run(perl: str, mail: bytes, tree: Tree) -> Said:
     with tempfile.TemporaryDirectory(prefix="harness-") as name:
         folder = Path(name)
         for file in _FILES:
             data = blobs.read(tree, file)
             if data is not None:
                 (folder / Path(file).name).write_bytes(data)
-        (folder / _PATCH).write_bytes(mail_of(patch))
+        if not (folder / _SCRIPT).is_file():
+            return Said(why_not=f"the tree has no {_FILES[0]}")
+        (folder / _PATCH).write_bytes(mail)
         done = sandbox.run(
             [
-                proc.which("perl"), "checkpatch.pl", "--no-tree", "--terse", "--show-types",
-                "--showfile", "--no-summary", "--no-signoff", _PATCH,
+                perl, _SCRIPT, "--no-tree", "--terse", "--show-types", "--showfile",
+                "--no-summary", "--no-signoff", _PATCH,
             ],
             write=[folder],
         )  # fmt: skip
-    found = []
-    for line in done.text.splitlines():
-        match = _LINE.fullmatch(line)
-        if match:
-            is_message = match["file"] == _PATCH
-            found.append(
-                CompilerWarning(
-                    file="" if is_message else match["file"],
-                    flag=match["type"],
-                    message=match["text"],
-                    function="",
-                    line=0 if is_message else int(match["line"]),
-                    text=(line,),
-                )
-            )
-    return found
+    found = [match for line in done.text.splitlines() if (match := _LINE.fullmatch(line))]
+    return Said(warnings=tuple(map(_warning, found)))
+
+
+def _warning(match: re.Match[str]) -> CompilerWarning:
+    is_message = match["file"] == _PATCH
+    return CompilerWarning(
+        file="" if is_message else match["file"],
+        flag=match["type"],
+        message=match["text"],
+        function="",
+        line=0 if is_message else int(match["line"]),
+        text=(match[0],),
+    )
 
 
 def mail_of(patch: Patch) -> bytes:

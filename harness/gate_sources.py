@@ -26,6 +26,7 @@ from harness.checks_table import CHECKS, OFF
 from harness.gate_step import Seen, Step
 from harness.job import CompilerWarning, Patch, Series, Tree
 from harness.pipeline import Pipeline
+from harness.store import Store
 
 _EXTRA = ("W=1", "sparse", "kernel-doc")
 
@@ -33,8 +34,9 @@ _EXTRA = ("W=1", "sparse", "kernel-doc")
 class Sources:
     """What is found of the sources of a series; `wanted` is the severity of each check, or off."""
 
-    def __init__(self, whole: Series, wanted: Mapping[str, str]) -> None:
+    def __init__(self, whole: Series, wanted: Mapping[str, str], store: Store) -> None:
         self._whole = whole
+        self._store = store
         self._severity = {
             name: wanted.get(name, kind.severity.value) for name, kind in CHECKS.items()
         }
@@ -136,7 +138,7 @@ class Sources:
             is_untested=bool(missing)
             and is_same
             and len(missing) == len(uncompiled.code_of(files)),
-            changes=None if is_same else kernelchange.of(before.kernel, step.kernel),
+            changes=None if is_same else kernelchange.of(before.kernel, step.kernel, self._store),
         )
 
     def _extra(
@@ -177,17 +179,15 @@ class Sources:
     def _checkpatch(self, patch: Patch, tree: Tree) -> list[CompilerWarning]:
         if not self.is_on("checkpatch"):
             return []
-        why = checkpatch.why_not(tree)
-        if why:
-            self._missing["checkpatch"] = why
-            return []
         started = time.monotonic()
-        found = checkpatch.run(patch, tree)
+        said = checkpatch.run(patch, tree, self._store)
+        if said.why_not:
+            self._missing["checkpatch"] = said.why_not
         self._note("checkpatch")
         self._seconds["checkpatch"] = (
             self._seconds.get("checkpatch", 0.0) + time.monotonic() - started
         )
-        return found
+        return list(said.warnings)
 
     def _tags(self, patch: Patch) -> list[CompilerWarning]:
         self._note("tags")

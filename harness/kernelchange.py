@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
+
 from harness import proc, sandbox
 from harness.check_result import Changes, SizeChange, StructChange
 from harness.job import Kernel
+from harness.store import Store
+from harness.toolchain import toolchain_id
 
 _EXPORT = "__ksymtab_"
 # Which of nm's letters are code, and the names that are made anew by each build.
@@ -19,12 +23,30 @@ _MADE_UP = re.compile(
 _SECTIONS = (".text", ".rodata", ".data", ".bss", ".init.text", ".init.data")
 _BLOCK = re.compile(r"^(?:struct|union) (\w+) \{$.*?^\};", re.MULTILINE | re.DOTALL)
 _PAHOLE = "pahole"
+_RESULT = "changes.json"
+_SCHEMA = "1"
 
 _Sizes = dict[str, int]
 
 
-def of(before: Kernel, after: Kernel) -> Changes:
-    """Return how two kernels of one architecture differ."""
+def of(before: Kernel, after: Kernel, store: Store) -> Changes:
+    """Return how two kernels of one architecture differ; two are compared once."""
+
+    def make(folder: Path) -> None:
+        (folder / _RESULT).write_bytes(msgspec.json.encode(_of(before, after)))
+
+    pahole = proc.find(_PAHOLE)
+    inputs = {
+        "schema": _SCHEMA,
+        "before": before.digest,
+        "after": after.digest,
+        "pahole": toolchain_id(pahole, store) if pahole else "none",
+    }
+    entry = store.get_or_make("kernelchange", inputs, make)
+    return msgspec.json.decode((entry.path / _RESULT).read_bytes(), type=Changes)
+
+
+def _of(before: Kernel, after: Kernel) -> Changes:
     old, new = _symbols(before), _symbols(after)
     exports = [
         {n.removeprefix(_EXPORT) for n in side if n.startswith(_EXPORT)} for side in (old, new)
