@@ -25,6 +25,18 @@ Harness = Callable[..., subprocess.CompletedProcess[str]]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update", action="store_true", help="rewrite golden files, and what corpus logs expect"
+    )
+
+
+@pytest.fixture
+def is_update(request: pytest.FixtureRequest) -> bool:
+    """Whether what is expected shall be made what is found."""
+    return bool(request.config.getoption("--update"))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes minutes and packages of its own, unless it is asked for by name."""
     if "slow" in config.option.markexpr:

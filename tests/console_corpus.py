@@ -1,12 +1,11 @@
 """The logs in corpus/console: what they hold is said in their own first lines.
 
 # why the log is here; kept as it is, as is an optional `NONCE: `
-KIND: …  TITLE: …      and so on: what is found, rewritten by HARNESS_UPDATE_CORPUS=1
+KIND: …  TITLE: …      and so on: what is found, rewritten by pytest --update
 (an empty line)
 the log, byte by byte
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from harness import verdict
 from harness.job import Console
 
 FOLDER = Path(__file__).parent / "corpus" / "console"
-IS_UPDATE = os.environ.get("HARNESS_UPDATE_CORPUS") == "1"
 
 
 @dataclass(frozen=True)

@@ -376,7 +376,7 @@ def test_the_command_line_is_the_one_it_was(
     accel: str,
     name: str,
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    is_update: bool,  # noqa: FBT001
 ) -> None:
     """virtme-ng's knowledge is undocumented: a new version must not change a boot unseen."""
     row = arches.load(name)
@@ -384,7 +384,7 @@ def test_the_command_line_is_the_one_it_was(
     argv = boot.compose(guest.spec_of(Path("/k"), row, cmdline='a b="c d"'), row, accel)
     golden = GOLDEN / f"argv-{row.name}-{accel}.txt"
     text = "\n".join(argv) + "\n"
-    if request.config.getoption("--update", default=False):
+    if is_update:
         golden.write_text(text)
     assert text == golden.read_text()
 

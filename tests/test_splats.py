@@ -24,9 +24,9 @@ def _found(log: CorpusLog, rules: splat_rules.Rules | None = None) -> tuple[str,
 
 
 @pytest.mark.parametrize("log", LOGS, ids=[log.path.stem for log in LOGS])
-def test_log_is_understood(log: CorpusLog) -> None:
+def test_log_is_understood(log: CorpusLog, is_update: bool) -> None:  # noqa: FBT001
     found = _found(log)
-    if console_corpus.IS_UPDATE:
+    if is_update:
         log.rewrite(found)
     else:
         assert found == log.expected
