@@ -139,7 +139,7 @@ def splats(
         outcome, title = splat.outcome, splat.title
         if outcome is Outcome.HANG and pause_s >= _PAUSE_MIN_S:
             outcome = Outcome.HOST_ERROR
-            title += f", but this machine did not run the guest for {pause_s:.0f} s on end"
+            title += f", but this machine hardly ran the guest for {pause_s:.0f} s"
         late = tuple(f"  (known until {each.expires}: {each.reason})" for each in known)
         yield Cause(splat.line, outcome, title, (*_report(splat), *late))
 

@@ -404,7 +404,7 @@ class Transcript(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     """Why the tool cut the guest short; empty where it did not."""
     pause_s: float = 0.0
-    """The longest time on end in which this machine hardly ran it."""
+    """For how long at most this machine hardly ran it."""
     hang: Hang | None = None
     """Where it was, if it ran into its deadline. `console` ends before it was asked."""
 

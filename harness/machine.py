@@ -26,6 +26,8 @@ def compose(spec: BootSpec, arch: Arch, accel: str) -> list[str]:
         "-nodefaults",
         "-no-user-config",
 
+        # Its threads tell by their names which of them are the guest's CPUs.
+        "-name", "debug-threads=on",
         *_machine(arch, accel),
         "-accel", accel,
         # One, unless the boot asks: a second slows a tiny kernel down under TCG, and reorders

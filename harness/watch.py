@@ -61,7 +61,7 @@ class Watch:
 
     @property
     def pause_s(self) -> float:
-        """The longest time on end in which this machine hardly ran the guest."""
+        """For how long at most this machine hardly ran the guest."""
         return self._time.pause_s
 
     def heard(self, data: bytes) -> None:

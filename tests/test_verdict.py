@@ -563,7 +563,7 @@ SPLATS: dict[str, Case] = {
             records=(*RECORDS[:4], "!watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [init:1]"),
             pause_s=20.4,
         ),
-        Outcome.HOST_ERROR, "but this machine did not run the guest for 20 s on end", "line 8",
+        Outcome.HOST_ERROR, "but this machine hardly ran the guest for 20 s", "line 8",
     ),
     "lockup, then the deadline": (
         HANG.with_(

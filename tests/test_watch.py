@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import tiny_guest as guest
 from hypothesis import given
@@ -99,6 +100,84 @@ def test_the_longest_pause_is_told() -> None:
                 time.sleep(0.3)
                 clock.read()
         assert clock.pause_s == pytest.approx(0.9, abs=0.2)
+
+
+def test_a_moment_of_plenty_ends_no_pause() -> None:
+    with running(ASLEEP) as process:
+        clock = GuestTime(process.pid)
+        for sig, seconds in (
+            (signal.SIGSTOP, 0.9),
+            (signal.SIGCONT, 0.1),
+            (signal.SIGSTOP, 0.9),
+            (signal.SIGCONT, 0.1),
+        ):
+            process.send_signal(sig)
+            time.sleep(seconds)
+            clock.read()
+        # What it had counts four times.
+        assert clock.pause_s == pytest.approx(0.9 - 0.3 + 0.9, abs=0.25)
+
+
+def test_a_fair_share_of_a_busy_machine_is_no_pause() -> None:
+    """One of three has less than half of a CPU, and its kernel's lockups are its own."""
+    with running(BUSY, count=3) as process:
+        clock = GuestTime(process.pid)
+        for _ in range(25):
+            time.sleep(0.1)
+            clock.read()
+    assert clock.had_s < 1.6
+    assert clock.pause_s < 1
+
+
+class Fake:
+    """A process of /proc, whose threads ran and waited for as long as the test says."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.proc = folder
+        self.folder = folder / "7"
+        self.names = names
+        self.have({})
+
+    def have(self, counts: dict[str, tuple[float, float]]) -> None:
+        """Give threads, by name, the seconds in which they ran and waited."""
+        ran_s = sum(ran for ran, _ in counts.values())
+        self._stat(self.folder, "qemu", ran_s)
+        for number, name in enumerate(self.names):
+            ran, waited = counts.get(name, (0.0, 0.0))
+            folder = self.folder / "task" / str(number)
+            self._stat(folder, name, ran)
+            (folder / "schedstat").write_text(f"{ran * 1e9:.0f} {waited * 1e9:.0f} 1\n")
+
+    @staticmethod
+    def _stat(folder: Path, name: str, ran_s: float) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        ticks = int(ran_s * os.sysconf("SC_CLK_TCK"))
+        (folder / "stat").write_text(f"7 ({name}) S {'0 ' * 10}{ticks} 0 0")
+
+
+CPU_0, CPU_1 = "CPU 0/TCG", "CPU 1/KVM"
+
+
+@pytest.mark.parametrize(
+    ("counts", "part"),
+    [
+        pytest.param({CPU_0: (0, 0.3), CPU_1: (0, 0.3)}, 0.7, id="both wait at once"),
+        pytest.param({CPU_0: (0.2, 0.8), CPU_1: (0, 0)}, 0.2, id="the one with the least counts"),
+        pytest.param({CPU_0: (0.5, 0.5), CPU_1: (0.5, 0.5)}, 0.5, id="both have half"),
+        pytest.param({CPU_0: (0, 0.3), "qemu": (0, 0.3)}, 0.4, id="for the rest of QEMU too"),
+        pytest.param({"qemu": (0, 0.3)}, 0.7, id="for it alone"),
+    ],
+)
+def test_each_virtual_cpu_waits_for_itself(
+    tmp_path: Path, counts: dict[str, tuple[float, float]], part: float
+) -> None:
+    process = Fake(tmp_path, "qemu", CPU_0, CPU_1)
+    clock = GuestTime(7, tmp_path)
+    began = time.monotonic()
+    time.sleep(1)
+    process.have(counts)
+    had = clock.read()
+    assert had / (time.monotonic() - began) == pytest.approx(part, abs=0.05)
 
 
 def test_one_that_has_ended_has_none() -> None:
@@ -216,6 +295,30 @@ def run(tmp_path: Path, store: Store) -> Boot:
         return boot.boot(spec, ARCH, store=store, accel="tcg")
 
     return boot_it
+
+
+def cpus_of(image: Path) -> set[str]:
+    """Return the names of the threads that are a running guest's CPUs."""
+    return {
+        path.read_text().strip()
+        for pid in qemus_of(image)
+        for path in Path(f"/proc/{pid}/task").glob("*/comm")
+        if "CPU" in path.read_text()
+    }
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_guests_cpus_are_known_by_their_threads(tmp_path: Path, store: Store, cpus: int) -> None:
+    image = guest.build(guest.SPIN, tmp_path, store)
+    spec = msgspec.structs.replace(guest.spec_of(image, ARCH, deadline_s=0.5), cpus=cpus)
+    names = {f"CPU {number}/TCG" for number in range(cpus)}
+    found: list[bool] = []
+
+    def was_seen() -> bool:
+        return wait_for(lambda: cpus_of(image) == names)
+
+    boot.boot(spec, ARCH, store=store, accel="tcg", meanwhile=lambda: found.append(was_seen()))
+    assert found == [True]
 
 
 def limit_of(transcript: Transcript) -> tuple[str, bool]:
