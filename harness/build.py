@@ -33,7 +33,7 @@ from harness.job import Kconfig, Kernel, Tree
 from harness.lane import Worktree
 from harness.limits import DEFAULT, Limits
 from harness.store import Entry, Store, write_atomically
-from harness.toolchain import Toolchain
+from harness.toolchain import Toolchain, hidden
 
 SCHEMA = "2"
 
@@ -87,7 +87,7 @@ def build(
             with builddir.lend(out, owner) as real:
                 command = _Make(
                     worktree=worktree, out=out, real_out=real, ccache=store.root / "ccache",
-                    arch=arch, toolchain=toolchain, target=target, limits=limits,
+                    arch=arch, toolchain=toolchain, kconfig=kconfig, target=target, limits=limits,
                 )  # fmt: skip
                 _place_config(kconfig, real)
                 _make(command, tree, image, folder)
@@ -120,6 +120,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
     toolchain: Toolchain
     target: str
     limits: Limits
+    kconfig: Kconfig
 
     @property
     def source(self) -> Path:
@@ -140,6 +141,7 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
             "--output-sync=target",
             *self.arch.make_variables,
             *self.toolchain.make_variables,
+            *hidden(self.kconfig.path.read_text().splitlines()),
             f"CC={'ccache ' if self.toolchain.ccache else ''}{self.toolchain.compiler}",
             self.target,
         ]  # fmt: skip

@@ -18,7 +18,7 @@ from harness.kconfig_make import Make
 from harness.lane import Worktree
 from harness.limits import DEFAULT, Limits
 from harness.store import Entry, Store, digest_of, digest_of_file
-from harness.toolchain import Toolchain
+from harness.toolchain import Toolchain, optional_identity
 
 SCHEMA = "1"
 
@@ -172,6 +172,7 @@ def resolve(
         "Kconfig": tree.config_id,
         "request": request_digest(request),
         "toolchain": toolchain.identity,
+        "programs": optional_identity(store),
     }
     entry = store.get_or_make("kconfig", inputs, resolve_in)
     path = entry.path / ".config"

@@ -14,7 +14,7 @@ from harness.arch import Arch
 from harness.errors import Outcome, SubjectError
 from harness.lane import Worktree
 from harness.limits import Limits
-from harness.toolchain import Toolchain
+from harness.toolchain import Toolchain, hidden
 
 _LOG = "kconfig.log"
 # Bytes. One with every symbol there is has 1 MiB.
@@ -37,11 +37,12 @@ class Make(msgspec.Struct, frozen=True, kw_only=True):
             HostError: this tree refuses the compiler, or a tool is missing.
         """
         fragment = folder / "fragment"
-        fragment.write_text("".join(f"{line}\n" for line in lines))
+        wanted = list(lines)
+        fragment.write_text("".join(f"{line}\n" for line in wanted))
         out = folder / "out"
         out.mkdir()
         try:
-            done = self._run(fragment, out, folder / _LOG)
+            done = self._run(hidden(wanted), fragment, out, folder / _LOG)
             if done.returncode == 0:
                 products.take(out, ".config", most=_MOST).rename(folder / ".config")
         except proc.Breach as breach:
@@ -52,13 +53,16 @@ class Make(msgspec.Struct, frozen=True, kw_only=True):
             raise _refused("`make allnoconfig` failed", folder)
         proc.remove_tree(out)
 
-    def _run(self, fragment: Path, out: Path, log_path: Path) -> proc.Completed:
+    def _run(
+        self, variables: Iterable[str], fragment: Path, out: Path, log_path: Path
+    ) -> proc.Completed:
         argv = [
             proc.which("make"),
             "-C", str(self.worktree.path),
             f"O={out}",
             *self.arch.make_variables,
             *self.toolchain.make_variables,
+            *variables,
             "allnoconfig",
         ]  # fmt: skip
         return sandbox.run(

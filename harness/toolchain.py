@@ -7,6 +7,7 @@ costs no process; the stat is no part of any key.
 
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,15 @@ _WRAPPERS = frozenset({"ccache", "sccache", "distcc", "icecc"})
 _LLVM = re.compile(r"llvm(?P<suffix>(?:-\d+)?)")
 # What a build starts of it. The version of the first two is that of all.
 _LLVM_PROGRAMS = ("clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-readelf")
+
+# Kconfig writes the versions of these into every .config. Few kernels need them: by the symbol of
+# those that do, the names that make and PATH have for them.
+_OPTIONAL = {
+    "CONFIG_RUST": {"RUSTC": "rustc", "BINDGEN": "bindgen"},
+    "CONFIG_DEBUG_INFO_BTF": {"PAHOLE": "pahole"},
+}
+# There is no program of this name.
+_ABSENT = "none"
 
 
 class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +81,35 @@ def find(name: str, arch: Arch, store: Store) -> Toolchain:
         compiler=compiler,
         ccache=shutil.which("ccache"),
     )
+
+
+def hidden(lines: Iterable[str]) -> list[str]:
+    """Return what make must be told with a .config or fragment: which programs it shall not find.
+
+    What is installed here and not asked for makes no other kernel.
+    """
+    asked = {line.partition("=y")[0] for line in lines}
+    return [
+        f"{variable}={_ABSENT}"
+        for symbol, programs in _OPTIONAL.items()
+        for variable in programs
+        if symbol not in asked
+    ]
+
+
+def optional_identity(store: Store) -> str:
+    """Return how the programs call themselves that a .config may ask for."""
+    names = [name for programs in _OPTIONAL.values() for name in programs.values()]
+    return "; ".join(_optional_id(name, store) for name in names)
+
+
+def _optional_id(name: str, store: Store) -> str:
+    path = proc.find(name)
+    try:
+        return toolchain_id(path, store) if path else f"no {name}"
+    except HostError:
+        # One of rustup's that stands for nothing: Kconfig has no answer of it either.
+        return f"no {name}"
 
 
 def _identity(programs: list[str], store: Store) -> str:

@@ -1,5 +1,6 @@
 """Layers, survival, and why a symbol was lost."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -229,6 +230,27 @@ def test_an_equal_request_is_cached_and_a_changed_template_is_not(
     assert not resolve(request(tmp_path), clone, store)[1]
     assert resolve(request(tmp_path), clone, store)[1]
     assert not resolve(request(tmp_path, "CONFIG_NET=y\nCONFIG_EXPERT=y\n"), clone, store)[1]
+
+
+def test_programs_that_no_symbol_needs_are_not_seen(
+    tmp_path: Path, clone: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    found = []
+    for version in ("1", "2"):
+        for name in ("rustc", "bindgen", "pahole"):
+            (folder / name).write_text(f"#!/bin/sh\necho {name} {version}\n")
+            (folder / name).chmod(0o755)
+        plain, _ = resolve(request(tmp_path), clone, store)
+        assert sorted(plain) == ["NET"]
+        wanted = request(tmp_path, "CONFIG_NET=y\nCONFIG_DEBUG_INFO_BTF=y\n")
+        asked, is_cached = resolve(wanted, clone, store)
+        assert not is_cached
+        assert "RUSTC_VERSION_TEXT" not in asked
+        found.append(asked["PAHOLE_VERSION"].value)
+    assert found == ['"pahole 1"', '"pahole 2"']
 
 
 def test_lost_symbols_stop_the_job_one_line_each(tmp_path: Path, clone: Path, store: Store) -> None:
