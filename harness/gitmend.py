@@ -67,6 +67,11 @@ def check_series(repo: Path, base: str, commit: str, store: Store) -> bool:
     return not bad
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a file of git's that ends with its own sum is as git wrote it."""
+    return _sum_of(path) is not None
+
+
 def _all_loose(repo: Path) -> Iterator[str]:
     for path in (repo / "objects").glob("??/*"):
         if not path.name.startswith("tmp_"):

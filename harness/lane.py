@@ -156,7 +156,14 @@ def _move(lane: _Lane, tree: Tree, store: Store) -> None:
 
 def _commit_in(lane: _Lane) -> str | None:
     """Return the commit the worktree holds, or None if that is not sure."""
-    if lane.moving.exists() or not lane.index.exists():
+    if not lane.index.exists():
+        return None
+    if not gitmend.is_whole(lane.index):
+        # git does not look at its sum, and crashes in what is cut short.
+        log.warn(f"{lane.index}: damaged; the worktree is checked out anew")
+        lane.index.unlink()
+        return None
+    if lane.moving.exists():
         return None
     known = notes.read(lane.commit, lane.about)
     return known["commit"] if known else None

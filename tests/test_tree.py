@@ -576,6 +576,26 @@ def test_checkout_that_was_cut_short_is_repaired(damage: str, two: Series, store
 
 
 @pytest.mark.usefixtures("org")
+@pytest.mark.parametrize("part", [0.1, 0.4, 0.5, 0.6, 0.9])
+def test_an_index_that_is_damaged_is_made_again(
+    part: float, two: Series, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """git does not look at its sum when it reads it, and crashes in some of what it finds."""
+    base, patched = made(NONE, store), made(two, store)
+    with checkout(base, store=store) as path:
+        pass
+    index = path.parent / "index"
+    whole = index.read_bytes()
+    at = int(len(whole) * part)
+    for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :]):
+        index.write_bytes(damaged)
+        with checkout(patched, store=store) as path:
+            assert (path / "fs/namespace.c").read_bytes() == show(patched, "fs/namespace.c")
+            assert not git_differs(patched, path)
+        assert "index: damaged; the worktree is checked out anew" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("org")
 def test_checkout_killed_at_any_moment_is_right_the_next_time(two: Series, store: Store) -> None:
     base, patched = made(NONE, store), made(two, store)
     script = (
