@@ -192,7 +192,8 @@ class _Make(msgspec.Struct, frozen=True, kw_only=True):
         return env
 
     def _text(self) -> str:
-        return self.log.read_text(errors="replace")
+        # There is none before the first build of a lane has begun.
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _seal(self) -> None:
         complaints.keep(self.real_out, buildlog.by_target(self._text(), self.source))

@@ -18,6 +18,11 @@ HOST_FAULTS: tuple[tuple[str, str, str], ...] = (
      "the compiler ran out of memory", "close other programs, or add memory"),
     (r"out of memory allocating \d+ bytes",
      "the compiler ran out of memory", "close other programs, or add memory"),
+    (r"(?m)\*\*\* \[[^\]\n]+\.o\] Killed$", "the compiler was killed",
+     "is there enough memory? run it again"),
+    # Under ccache no one says so, and 255 stands for a signal. Nor does the compiler say a word.
+    (r"\A(?s:(?!.*(?:error|objtool): ).*)\*\*\* \[[^\]\n]+\.o\] Error 255\n",
+     "the compiler was ended by a signal", "is there enough memory? run it again"),
     (r"fork: Resource temporarily unavailable|: Too many open files",
      "this machine's limits on processes and files are too low", "`ulimit -u`, `ulimit -n`"),
     (r"\[Bus error\]|terminated with signal 7\b",

@@ -47,6 +47,8 @@ def test_the_headline_of_an_error_in_a_function_is_the_error() -> None:
     [
         ("killed-by-oom", "the compiler ran out of memory"),
         ("out-of-memory", "the compiler ran out of memory"),
+        ("compiler-killed", "the compiler was killed"),
+        ("compiler-killed-under-ccache", "the compiler was ended by a signal"),
         ("no-more-processes", "this machine's limits on processes and files are too low"),
         (
             "mapped-file-lost",
@@ -98,6 +100,12 @@ def test_a_make_that_was_told_to_end_says_so_last() -> None:
     # The one that waits for all the others has not ended.
     assert not buildlog.is_interrupted(sub)
     assert not buildlog.is_interrupted("make: *** [Makefile:248: all] Error 2\n")
+
+
+def test_a_compiler_that_says_why_it_failed_was_not_killed() -> None:
+    log = (LOGS / "compiler-killed-under-ccache.log").read_text()
+    assert buildlog.host_fault(f"a.c:1:2: error: no such thing\n{log}") is None
+    assert buildlog.host_fault(log.replace("255", "1")) is None
 
 
 def test_every_host_fault_has_a_log_that_shows_it() -> None:

@@ -207,6 +207,60 @@ def test_a_make_that_is_killed_is_the_hosts_fault(
     assert said in done.stdout
 
 
+def test_a_compiler_that_is_killed_half_way_spoils_nothing(
+    harness: Harness, project: Path, tmp_path: Path
+) -> None:
+    """What it leaves is newer than its source: make alone would take it for whole."""
+    folder = tmp_path / "bin"
+    env = program(
+        folder,
+        "gcc",
+        f"""[ -e {folder}/armed ] || exec $REAL "$@"
+        for word; do
+            case $word in fs/*.o|*/fs/*.o)
+                $REAL "$@"; head -c 300 "$word" > "$word.cut"; cat "$word.cut" > "$word"
+                rm "$word.cut"; kill -KILL $$;;
+            esac
+        done
+        exec $REAL "$@\"""",
+    )
+    (folder / "armed").touch()
+    done = harness("boot", "--tree", "linux", cwd=project, env=env)
+    assert done.returncode == 128, done.stdout
+    assert ": the compiler was " in done.stdout
+    (folder / "armed").unlink()
+    (left,) = (tmp_path / "cache/harness/lanes").glob("*/out/*/fs/namespace.o")
+    assert left.stat().st_size == 300
+    done = harness("boot", "--tree", "linux", cwd=project, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(tmp_path.rglob("bad/*"))
+
+
+INTERRUPT_AT = """
+import sys
+from harness import sandbox
+from harness.__main__ import main
+
+calls = []
+
+def interrupt(frame, event, argument):
+    if event == "call" and frame.f_code is sandbox.run.__code__:
+        if "vmlinux" in frame.f_locals["argv"]:
+            raise KeyboardInterrupt
+
+sys.setprofile(interrupt)
+sys.exit(main())
+"""
+
+
+def test_an_interrupt_before_make_has_said_a_word_is_one(project: Path, tmp_path: Path) -> None:
+    """There is no log of the first build in a lane then."""
+    argv = [sys.executable, "-c", INTERRUPT_AT, "boot", "--tree", "linux"]
+    done = subprocess.run(argv, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert not list((tmp_path / "cache/harness/lanes").glob("*/out/*.log"))
+
+
 # bubblewrap says of a program that was killed what a shell does.
 @pytest.mark.parametrize(("sandbox", "death"), [("none", "kill -KILL $$"), ("auto", "exit 137")])
 def test_a_git_that_is_killed_does_not_blame_the_patch(
