@@ -102,9 +102,8 @@ def why_not(kind: str) -> str:
 
 @cache
 def _try(kind: str, program: str) -> str:
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        walls = _Walls(read=(), write=(Path(folder),), cwd=Path(folder))
-        done = proc.run(_wrapped(kind, walls, _bounded(kind, limits_.DEFAULT, ["true"])))
+    walls = _Walls(read=(), write=(), cwd=Path("/"))
+    done = proc.run(_wrapped(kind, walls, _bounded(kind, limits_.DEFAULT, ["true"])))
     words = done.error_text.splitlines()
     if done.returncode == 0:
         return ""
@@ -146,11 +145,13 @@ def run(
     """
     how = kind()
     walls = _Walls(read=read, write=write, behind=behind or {}, cwd=cwd or write[0])
-    # Not pipes: what it prints would have to be held, all of it.
-    with tempfile.TemporaryDirectory(prefix="harness-") as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
+    # Not pipes: what it prints would have to be held, all of it. The files have no names, so
+    # nothing is left of them when this process is killed.
+    with tempfile.TemporaryFile() as out_file, tempfile.TemporaryFile() as err_file:
+        out, err = (Path(f"/proc/self/fd/{file.fileno()}") for file in (out_file, err_file))
         watched = [log_path] if log_path else [err] if out_path else [out, err]
-        _touch(out, err, *watched)
+        if log_path:
+            log_path.touch()
         watch = limits_.Watch(limits, outputs=watched, folders=walls.folders())
         done = proc.run(
             _wrapped(how, walls, _bounded(how, limits, argv)),
@@ -166,11 +167,6 @@ def run(
         said = {"stdout": out.read_bytes(), "stderr": err.read_bytes()}
         status = _status(done.returncode, how)
         return msgspec.structs.replace(done, argv=tuple(argv), returncode=status, **said)
-
-
-def _touch(*paths: Path) -> None:
-    for path in paths:
-        path.touch()
 
 
 def _status(returncode: int, how: str) -> int:
