@@ -92,9 +92,7 @@ class Bisect:
         bad = next((each.facts for each in bads if _is_finding(each)), bads[-1].facts)
         good = next((each.facts for each in goods if not _is_finding(each)), goods[0].facts)
         found = signature.of(bad, good, question.threshold)
-        mattering = bisect_history.mattering(
-            between.commits, {name for each in (*bads, *goods) for name in each.sources}
-        )
+        mattering = bisect_history.mattering(between, [bads[-1].sources, goods[-1].sources])
         told = [signature.classify(found, each.facts, good) for each in goods] if found else []
         self._set(
             bad=bad, good=good, signature=found, mattering=tuple(sorted(mattering)),

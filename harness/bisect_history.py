@@ -17,7 +17,10 @@ _MARK = "\x01"
 _NEVER = ("Documentation/", "samples/", "LICENSES/", "tools/testing/", "tools/perf/", ".github/")
 _NEVER_NAMES = frozenset({"MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap", ".gitignore"})
 _CODE = frozenset({".c", ".h", ".S", ".rs", ".dts", ".dtsi"})
+_HEADERS = frozenset({".h"})
 _RULES = frozenset({"Makefile", "Kbuild"})
+# What builds a kernel is no source of it.
+_HOST = ("scripts", "tools")
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +38,15 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 class Range(msgspec.Struct, frozen=True, kw_only=True):
     """The commits that the new end has and the old one has not, parents before children.
 
-    `old` is what was named, or the merge base where that is no ancestor of the new end.
+    `old` is what was named, or the merge base where that is no ancestor of the new end. `gone` are
+    the files that a commit changes and the new end does not have.
     """
 
     old: str
     new: str
     commits: tuple[Listed, ...]
     is_merge_base: bool = False
+    gone: tuple[str, ...] = ()
 
 
 def read(clone: Path, old: str, new: str) -> Range:
@@ -65,7 +70,12 @@ def read(clone: Path, old: str, new: str) -> Range:
     ]  # fmt: skip
     done = gitrepo.read_clone(clone, argv)
     commits = tuple(_listed(part) for part in done.text.split(_MARK) if part.strip())
-    return Range(old=base, new=ends[1], commits=commits, is_merge_base=base != ends[0])
+    listed = gitrepo.read_clone(clone, ["ls-tree", "-r", "-z", "--name-only", ends[1], "--"])
+    gone = {file for commit in commits for file in commit.files} - set(listed.text.split("\0"))
+    return Range(
+        old=base, new=ends[1], commits=commits,
+        is_merge_base=base != ends[0], gone=tuple(sorted(gone)),
+    )  # fmt: skip
 
 
 def _listed(text: str) -> Listed:
@@ -93,38 +103,43 @@ def stat(clone: Path, commit: str) -> tuple[str, str, str]:
     return author, date, rest.strip("\n")
 
 
-def mattering(commits: Sequence[Listed], sources: Iterable[str]) -> frozenset[str]:
+def mattering(between: Range, ends: Sequence[Iterable[str]]) -> frozenset[str]:
     """Return the names of the commits that can change the kernel.
 
-    `sources` are the files of the tree that the kernels of both ends were compiled from; if there
-    are none, every commit can.
+    `ends` has for either end the files of the tree that it was compiled from, none if it does not
+    build: then it may be any header, and if it is decided anew what is compiled, any code.
     """
-    known = frozenset(sources)
-    if not known:
-        return frozenset(commit.name for commit in commits)
+    known = frozenset(file for sources in ends for file in sources)
     # Where it was decided what is compiled, anything may have been for a while.
-    open_folders = {
+    opened = {
         str(PurePosixPath(file).parent)
-        for commit in commits
+        for commit in between.commits
         for file in commit.files
         if _is_rule(file)
     }
+    unknown: frozenset[str] = frozenset()
+    if not all(map(any, ends)):
+        unknown = _CODE if opened or not known else _HEADERS
+    gone = frozenset(between.gone)
+
+    def matters(file: str) -> bool:
+        path = PurePosixPath(file)
+        if file in known:
+            return True
+        if file.startswith(_NEVER) or path.name in _NEVER_NAMES:
+            return False
+        if path.suffix in unknown or path.suffix not in _CODE or path.parts[0] in _HOST:
+            return True
+        # What has been renamed may have been included for the first time before that.
+        return file in gone or any(str(folder) in opened for folder in path.parents)
+
     return frozenset(
         commit.name
-        for commit in commits
-        if len(commit.parents) != 1 or any(_matters(f, known, open_folders) for f in commit.files)
+        for commit in between.commits
+        if len(commit.parents) != 1 or any(map(matters, commit.files))
     )
 
 
 def _is_rule(file: str) -> bool:
     name = PurePosixPath(file).name
     return name in _RULES or name.startswith("Kconfig")
-
-
-def _matters(file: str, known: frozenset[str], open_folders: set[str]) -> bool:
-    path = PurePosixPath(file)
-    if file.startswith(_NEVER) or path.name in _NEVER_NAMES:
-        return False
-    if file in known or path.suffix not in _CODE or path.parts[0] in ("scripts", "tools"):
-        return True
-    return any(str(folder) in open_folders for folder in path.parents)
