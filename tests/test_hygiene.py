@@ -55,7 +55,7 @@ ORDER = (
     *("signature", "posterior", "bisect_history", "bisect_state", "bisect"),
     *("bisect_result", "bisect_report"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
-    *("matrix_report", "matrix_check", "gc", "doctor", "shell"),
+    *("matrix_report", "matrix_check", "gc", "doctor", "shell", "scaffold"),
     *("cli", "pytest_plugin", "__main__"),
 )
 # fmt: on

@@ -31,6 +31,7 @@ VERBS: dict[str, str] = {
     "shell": "the kernel under test with a prompt",
     "show": "the report of a run",
     "claims": "what runs have observed beside what is claimed, as a page",
+    "new": "the files that a series and its scenario begin with",
     "doctor": "what is here, what is missing, how to get it",
     "gc": "bound the cache by age and size",
 }
