@@ -188,11 +188,13 @@ def test_modules_and_functions_stay_small() -> None:
         ["ruff", "format", "--check", "--no-cache"],
         ["mypy"],
         ["zizmor", "--offline", "--quiet", ".github"],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-actions",
+         str(ROOT / ".github/actions/harness/action.yml")],
         ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *(
             str(path) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))
         )],
     ],
-    ids=lambda command: " ".join(command[:2]),
+    ids=lambda command: " ".join(command[:3]),
 )  # fmt: skip
 def test_linters_find_nothing(command: list[str]) -> None:
     done = subprocess.run(
@@ -304,6 +306,7 @@ def test_shell_scripts_are_clean() -> None:
             "bootstrap",
             ".ci/run",
             "harness/data/sandbox.sh",
+            ".github/actions/harness/check.sh",
             *initrds,
         ],
         cwd=ROOT,
