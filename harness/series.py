@@ -4,6 +4,7 @@ A folder, an mbox or maildir, stdin, a git range or a lore thread; `:N` takes it
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from harness.store import digest_of
 
 _CUT = re.compile(r"(?P<spec>.+):(?P<count>\d+)")
 _RANGE = re.compile(r"(?P<old>[^./][^:]*?)\.\.(?P<new>[^./:][^:]*)?")
+LORE = "HARNESS_LORE"
+"""Names the public-inbox that threads come from, in place of lore.kernel.org's."""
 _UNKNOWN = "unknown <unknown@invalid>"
 
 
@@ -209,7 +212,9 @@ def fetch_thread(spec: str) -> bytes:
     b4 = proc.which("b4", hint="`pip install b4` gets it; or save the thread as an mbox")
     with tempfile.TemporaryDirectory(prefix="harness-b4-") as folder:
         msgid = spec.removeprefix("lore:").strip("<>")
-        argv = [b4, "--no-interactive", "mbox", "--outdir", folder, "--", msgid]
+        archive = os.environ.get(LORE)
+        where = ["--config", f"b4.midmask={archive.rstrip('/')}/%s"] if archive else []
+        argv = [b4, "--no-interactive", *where, "mbox", "--outdir", folder, "--", msgid]
         done = proc.run(argv, timeout_s=120)
         found = sorted(Path(folder).glob("*.mbx"))
         if done.returncode != 0 or not found:
