@@ -56,7 +56,16 @@ def archive(clone: Path, tmp_path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}/list"
     inbox = tmp_path / "inbox"
-    init = ["public-inbox-init", "-V2", "-L", "basic", "list", inbox, url, "list@harness.invalid"]
+    init = [
+        "public-inbox-init",
+        "-V2",
+        "-L",
+        "basic",
+        "list",
+        str(inbox),
+        url,
+        "list@harness.invalid",
+    ]
     subprocess.run(init, env=env, check=True, capture_output=True)
     git(tmp_path, "config", "-f", env["PI_CONFIG"], "publicinboxmda.spamcheck", "none")
     for each in (mail, reply):
