@@ -109,8 +109,8 @@ def _mergeable(answers: Answers, found: Sequence[PatchResult]) -> Verdict:
     base = answers.steps[0].tree
     name = f" on {base.base}" if base else ""
     fixed = sum(len(p.warnings_fixed) for p in found)
+    notes = sum(len(p.warnings_new) for p in found)
+    new = f"no new warning that counts ({notes} shown)" if notes else "no new warning"
     more = f", {fixed} warnings fewer" if fixed else ""
     shown = [f"patch {p.number}: {rows_words(p.behaviour)}" for p in found if p.behaviour]
-    return Verdict(
-        outcome=Gate.MERGEABLE, reason=f"{what}{name}, no new warning{more}", look_at=shown
-    )
+    return Verdict(outcome=Gate.MERGEABLE, reason=f"{what}{name}, {new}{more}", look_at=shown)

@@ -83,7 +83,8 @@ def test_a_sound_series_is_mergeable_and_a_second_check_boots_nothing(
     jsonschema.validate(found, json.loads((ROOT / "docs/check.schema.json").read_text()))
     assert found["verdict"] == {
         "outcome": "mergeable",
-        "reason": f"all 2 patches apply, build and boot on {found['base']['name']}, no new warning",
+        "reason": f"all 2 patches apply, build and boot on {found['base']['name']}, "
+        "no new warning that counts (2 shown)",
         "look_at": ["patch 1: boot.mount was old, is new"],
         "hint": None,
     }
