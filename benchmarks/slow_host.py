@@ -17,6 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from soak import hogs
+
 LOOPS = 4
 STOPPED_S = 20
 
@@ -64,22 +66,14 @@ def main() -> None:
     parser.add_argument("-n", dest="boots", type=int, default=10)
     parser.add_argument("--timeout", type=float, default=3.0)
     options = parser.parse_args()
-    loops = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
-        for _ in range(LOOPS)
-    ]
-    try:
-        made = [("", *boot(options.timeout, "")) for _ in range(options.boots)]
-        made += [(stop, *boot(options.timeout, stop)) for stop in ("qemu", "tool")]
-    finally:
-        for loop in loops:
-            loop.kill()
-    for stop, outcome, seconds in made:
-        print(f"{stop or 'busy':5} {outcome:6} {seconds:6.1f} s")
-    past = sum(seconds > options.timeout for _, _, seconds in made)
-    print(
-        dict(Counter(outcome for _, outcome, _ in made)), f"{past} past the deadline by the clock"
-    )
+    made = []
+    with hogs(LOOPS):
+        for stop in [*[""] * options.boots, "qemu", "tool"]:
+            outcome, seconds = boot(options.timeout, stop)
+            made.append((outcome, seconds))
+            print(f"{stop or 'busy':5} {outcome:10} {seconds:6.1f} s", flush=True)
+    past = sum(seconds > options.timeout for _, seconds in made)
+    print(dict(Counter(outcome for outcome, _ in made)), f"{past} past the deadline by the clock")
 
 
 if __name__ == "__main__":
