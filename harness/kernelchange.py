@@ -18,13 +18,13 @@ _EXPORT = "__ksymtab_"
 # Which of nm's letters are code, and the names that are made anew by each build.
 _CODE = frozenset("tT")
 _MADE_UP = re.compile(
-    r"__(?:crc|kstrtab|kstrtabns|pfx|bpf_trace|ksymtab)_|\.L|__UNIQUE_ID|__compound_"
+    r"__(?:crc|kstrtab|kstrtabns|pfx|bpf_trace|ksymtab)_|\.L|__UNIQUE_ID|__compound_|__initcall__"
 )
 _SECTIONS = (".text", ".rodata", ".data", ".bss", ".init.text", ".init.data")
 _BLOCK = re.compile(r"^(?:struct|union) (\w+) \{$.*?^\};", re.MULTILINE | re.DOTALL)
 _PAHOLE = "pahole"
 _RESULT = "changes.json"
-_SCHEMA = "1"
+_SCHEMA = "2"
 
 _Sizes = dict[str, int]
 
