@@ -40,6 +40,7 @@ _SIGNS = {
     Word.UNTESTED: "?",
     Word.SKIPPED: "·",
 }
+_GOOD = frozenset({Word.OK, Word.REUSED, Word.ALREADY_APPLIED})
 _MEANINGS = {
     Word.REUSED: "the same image on the same question as before: it was not made again",
     Word.ALREADY_APPLIED: "its change is in the base",
@@ -74,12 +75,14 @@ class PatchView(NamedTuple):
     """The end of the build's log, if that is where it failed."""
 
     @property
-    def is_sound(self) -> bool:
-        """Whether there is nothing to look at."""
+    def state(self) -> str:
+        """Good where all was tried and nothing is to be looked at, else bad, or unsure."""
         patch = self.patch
-        words = (patch.apply, patch.config, patch.build, patch.boot)
-        is_well = Word.FAILED not in words and Word.UNTESTED not in words
-        return is_well and not patch.warnings_new and not patch.reason
+        words = {patch.apply, patch.config, patch.build, patch.boot}
+        if Word.FAILED in words:
+            return "bad"
+        is_well = words <= _GOOD and not patch.warnings_new and not patch.reason
+        return "good" if is_well else "unsure"
 
 
 class Bar(NamedTuple):

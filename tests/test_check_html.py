@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from harness import check_console, check_diff, check_reports
-from harness.check_result import CheckResult, Severity, WarningResult
+from harness.check_result import CheckResult, Severity, WarningResult, Word
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 # The page is a file, so the browser needs nobody; what it asks others of its own accord is off.
@@ -275,14 +275,39 @@ def test_everybody_can_read_the_page(
 
 
 def test_nothing_has_to_be_scrolled_sideways(browser: Browser, tmp_path: Path) -> None:
+    found = samples.result()
+    widest = msgspec.structs.replace(
+        found.patches[4], apply=Word.ALREADY_APPLIED, config=Word.ALREADY_APPLIED
+    )
+    for patches in (found.patches, [widest]):
+        page = browser.new_page()
+        opened(page, msgspec.structs.replace(found, patches=patches), tmp_path)
+        for media, widths in (("screen", range(320, 1500, 60)), ("print", range(700, 1100, 100))):
+            page.emulate_media(media="print" if media == "print" else "screen")
+            for width in widths:
+                page.set_viewport_size({"width": width, "height": 600})
+                # Nothing stands out of the column of text either.
+                over = page.evaluate(
+                    "[document.documentElement, document.querySelector('main')]"
+                    ".map(each => each.scrollWidth - each.clientWidth)"
+                )
+                assert over == [0, 0], (media, width)
+        page.close()
+
+
+def test_a_patch_that_was_not_tested_is_not_marked_as_sound(
+    browser: Browser, tmp_path: Path
+) -> None:
     page = browser.new_page()
-    opened(page, samples.result(), tmp_path)
-    for media, widths in (("screen", range(320, 1500, 60)), ("print", range(700, 1100, 100))):
-        page.emulate_media(media="print" if media == "print" else "screen")
-        for width in widths:
-            page.set_viewport_size({"width": width, "height": 600})
-            found = page.evaluate("document.documentElement.scrollWidth")
-            assert found == width, (media, width, found)
+    for sample, states in (
+        (samples.result(), ["good", "bad", "bad", "good", "unsure"]),
+        (samples.untestable(), ["unsure"] * 5),
+    ):
+        opened(page, sample, tmp_path)
+        dots = page.locator("nav .dot")
+        assert [each.get_attribute("class") for each in dots.all()] == [
+            f"dot {state}" for state in states
+        ]
     page.close()
 
 
