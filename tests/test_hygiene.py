@@ -231,7 +231,9 @@ def test_bootstrap_installs_what_doctor_looks_for() -> None:
     installed = {row.split()[1] for table in tables for row in table.strip().splitlines()}
     installed -= {"python3"}
     optional = [row for row in tools.values() if row["needed"].startswith(("nice", "--"))]
-    assert installed == {row["debian"] for row in tools.values() if row not in optional}
+    # The tests may want what a user need not have.
+    known = {row["debian"] for row in tools.values()}
+    assert {row["debian"] for row in tools.values() if row not in optional} <= installed <= known
 
 
 def test_every_outcome_has_its_exit_code() -> None:
