@@ -4,12 +4,15 @@
     ./bootstrap python benchmarks/bench.py touch [-n RUNS]
     ./bootstrap python benchmarks/bench.py cold --tarball linux-6.18.5.tar.xz
     ./bootstrap python benchmarks/bench.py scenario [-n RUNS]
+    ./bootstrap python benchmarks/bench.py check
 
 `warm` repeats a boot of which everything is cached, against its own repro.sh. `touch` changes a
 line of fs/namespace.c before each, against make and QEMU in the folders of a build by hand. `cold`
 starts from a downloaded tarball with an empty cache, against tar, patch, make and QEMU. Those want
 one `harness boot --cmdline nullfs_rootfs` before; `cold` takes ten minutes and 6 GB. `scenario`
-makes all boots of the scenario nullfs but the races, on a kernel that is built.
+makes all boots of the scenario nullfs but the races, on a kernel that is built. `check` is the
+gate of the series, with nothing of it in the cache but its base (and what ccache has), against make
+and QEMU after each patch.
 """
 
 import argparse
@@ -173,6 +176,47 @@ def touch(runs: int) -> None:
         by_turns(runs, tool, hand)
 
 
+# --- check ----------------------------------------------------------------------------------
+
+
+def check() -> None:
+    run([*HARNESS, "--series", "none", "--base", VERSION, "--scenario", "nullfs"], code=1)
+    repro, config = ["sh", str(latest() / "repro.sh")], latest() / "config"
+    with tempfile.TemporaryDirectory(dir=paths.cache_dir()) as name:
+        top = Path(name)
+        source, series, out = top / "linux", top / "series", top / "out"
+        source.mkdir()
+        out.mkdir()
+        git = ["git", f"--git-dir={paths.cache_dir() / 'git'}", f"--work-tree={source}"]
+        env = {"GIT_INDEX_FILE": str(top / "index")}
+        run([*git, "read-tree", f"refs/bases/{VERSION}"], env=env)
+        run([*git, "checkout-index", "-a"], env=env)
+        shutil.copy(config, out / ".config")
+        make = [*MAKE, "-C", str(source), f"O={out}"]
+        run(make)
+        shutil.copytree(ROOT / "patches/nullfs", series)
+        first = next(series.glob("0001*"))
+        line = next(text for text in first.read_text().splitlines() if text.startswith("+\t"))
+        first.write_text(first.read_text().replace(line, f"{line} /* {time.time()} */"))
+
+        def hand() -> None:
+            # The option is there from patch 3 on: one boot before that, two after.
+            for count, patch in zip((1, 1, 2, 2), sorted(series.glob("*.patch")), strict=True):
+                run(["patch", "-p1", "-s", "-i", str(patch)], cwd=source)
+                run(make)
+                for _ in range(count):
+                    run(repro, code=33)
+
+        argv = [sys.executable, "-m", "harness", "check", "-q", str(series), "--base", VERSION]
+        tool = timed(lambda: run([*argv, "--fresh", "--measure", "0"]))
+        by_hand = timed(hand)
+        again = timed(lambda: run([*argv, "--measure", "0"]))
+        print(f"by hand   wall {by_hand.wall:.1f}  cpu {by_hand.cpu:.1f}")
+        print(f"tool      wall {tool.wall:.1f}  cpu {tool.cpu:.1f}")
+        print(f"ratio     wall {tool.wall / by_hand.wall:.2f}")
+        print(f"again     wall {again.wall:.2f}  cpu {again.cpu:.2f}")
+
+
 # --- cold -----------------------------------------------------------------------------------
 
 
@@ -218,12 +262,14 @@ def main() -> None:
     # A checkout of which no bytecode may be kept is compiled at every start: a tenth of a second.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["warm", "touch", "cold", "scenario"])
+    parser.add_argument("what", choices=["warm", "touch", "cold", "scenario", "check"])
     parser.add_argument("-n", dest="runs", type=int, default=7)
     parser.add_argument("--tarball", type=Path)
     options = parser.parse_args()
     if options.what == "cold":
         cold(options.tarball or parser.error("cold wants --tarball"))
+    elif options.what == "check":
+        check()
     else:
         {"warm": warm, "touch": touch, "scenario": scenario}[options.what](options.runs)
 
