@@ -27,7 +27,7 @@ ORDER = (
     *("lock", "store", "notes"),
     *("strict_toml", "limits", "sandbox", "products"),
     *("arch", "toolchain", "settings_file", "settings", "gitrepo"),
-    *("series_file", "mail", "diffpaths", "thread", "folder", "series"),
+    *("subset", "series_file", "mail", "diffpaths", "thread", "folder", "series"),
     *("tarball", "kernel_org", "apt", "debian", "source"),
     *("gitpack", "gitmend", "base", "clone", "apply", "tree"),
     *("lane", "outdir", "builddir", "buildlog", "makefault"),
@@ -106,6 +106,7 @@ PURE = (
     "check_mail",
     "signature",
     "posterior",
+    "subset",
     "bisect_report",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
