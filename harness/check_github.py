@@ -40,7 +40,7 @@ def summary(result: CheckResult) -> str:
     ]
     if verdict.hint:
         lines += ["", f"**What next:** {printable.prose(verdict.hint)}"]
-    missing = [each for each in result.checks if not each.ran]
+    missing = [each for each in result.checks if each.is_missing]
     lines += ["", *(f"- not checked: {printable.prose(f'{m.name}: {m.why}')}" for m in missing)]
     lines += ["", "To repeat it:", "", f"    {printable.text(result.repro).replace(chr(10), ' ')}"]
     return "\n".join(lines) + "\n"

@@ -160,7 +160,7 @@ def _what_ran(result: CheckResult) -> Iterator[str]:
         f"on the sources: {', '.join(ran) or 'nothing'}."
     )
     for each in result.checks:
-        if not each.ran:
+        if each.is_missing:
             yield from _prose(f"Not run: {each.name}: {each.why}.")
     yield from (
         "",

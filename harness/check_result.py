@@ -10,6 +10,9 @@ from harness.result import HostResult
 
 SCHEMA = "harness.check/1"
 
+NOTHING_TO_LOOK_AT = "no patch touches what it is for"
+"""Why a check was not made that was neither switched off nor impossible."""
+
 
 class Gate(StrEnum):
     """What the whole comes to."""
@@ -237,6 +240,11 @@ class CheckRun(msgspec.Struct, frozen=True, kw_only=True):
     """Why it did not run; empty if it did."""
     version: str
     seconds: float
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it could have said something, and did not."""
+        return not self.ran and self.why != NOTHING_TO_LOOK_AT
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):

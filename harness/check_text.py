@@ -149,4 +149,4 @@ def _measures(result: CheckResult, _style: Style) -> list[str]:
 
 
 def _not_run(result: CheckResult, _style: Style) -> list[str]:
-    return [f"  not checked: {each.name}: {each.why}" for each in result.checks if not each.ran]
+    return [f"  not checked: {each.name}: {each.why}" for each in result.checks if each.is_missing]

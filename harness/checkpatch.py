@@ -7,27 +7,17 @@ import re
 import tempfile
 from pathlib import Path
 
-import msgspec
-
-from harness import blobs, proc, sandbox
+from harness import blobs, filecheck, proc, sandbox
+from harness.filecheck import Said
 from harness.job import CompilerWarning, Patch, Tree
 from harness.store import Store, digest_of
 
-_FILES = ("scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch")
-_SCRIPT = "checkpatch.pl"
+_SCRIPT = "scripts/checkpatch.pl"
+_FILES = (_SCRIPT, "scripts/spelling.txt", "scripts/const_structs.checkpatch")
 _PATCH = "patch.mbox"
-_RESULT = "said.json"
-_SCHEMA = "1"
 _LINE = re.compile(
     r"(?P<file>[^:]*):(?P<line>\d+): (?P<level>ERROR|WARNING):(?P<type>\w+): (?P<text>.*)"
 )
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What it says of a patch, or why it could not be asked."""
-
-    warnings: tuple[CompilerWarning, ...] = ()
-    why_not: str = ""
 
 
 def run(patch: Patch, tree: Tree, store: Store) -> Said:
@@ -37,27 +27,20 @@ def run(patch: Patch, tree: Tree, store: Store) -> Said:
         HostError: it does not run here.
     """
     perl = proc.find("perl")
-    if perl is None:
-        return Said(why_not="perl is not installed")
+    files = blobs.names(tree, _FILES)
+    if perl is None or _SCRIPT not in files:
+        return Said(
+            why_not="perl is not installed" if perl is None else f"no {_SCRIPT} in the tree"
+        )
     mail = mail_of(patch)
-
-    def make(folder: Path) -> None:
-        (folder / _RESULT).write_bytes(msgspec.json.encode(_run(perl, mail, tree)))
-
-    inputs = {"schema": _SCHEMA, "patch": digest_of(mail), "tree": tree.tree_hash}
-    entry = store.get_or_make("checkpatch", inputs, make)
-    return msgspec.json.decode((entry.path / _RESULT).read_bytes(), type=Said)
+    inputs = {"patch": digest_of(mail), "script": filecheck.digest(files)}
+    return filecheck.once("checkpatch", inputs, store, lambda: _run(perl, mail, tree, files))
 
 
-def _run(perl: str, mail: bytes, tree: Tree) -> Said:
+def _run(perl: str, mail: bytes, tree: Tree, files: dict[str, str]) -> Said:
     with tempfile.TemporaryDirectory(prefix="harness-") as name:
         folder = Path(name)
-        for file in _FILES:
-            data = blobs.read(tree, file)
-            if data is not None:
-                (folder / Path(file).name).write_bytes(data)
-        if not (folder / _SCRIPT).is_file():
-            return Said(why_not=f"the tree has no {_FILES[0]}")
+        blobs.export(tree, files, folder)
         (folder / _PATCH).write_bytes(mail)
         done = sandbox.run(
             [
@@ -67,6 +50,9 @@ def _run(perl: str, mail: bytes, tree: Tree) -> Said:
             write=[folder],
         )  # fmt: skip
     found = [match for line in done.text.splitlines() if (match := _LINE.fullmatch(line))]
+    if done.returncode != 0 and not found:
+        words = done.error_text.splitlines() or [f"exit status {done.returncode}"]
+        return Said(why_not=f"{_SCRIPT} fails: {words[-1]}")
     return Said(warnings=tuple(map(_warning, found)))
 
 

@@ -6,16 +6,18 @@ import msgspec
 
 from harness.check_result import Severity
 from harness.job import CompilerWarning
-from harness.toolchain import Toolchain
 
 OFF = "off"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A check: what it looks at, and what its warnings mean unless a project says otherwise."""
+    """A check: what it looks at, and what its warnings mean unless a project says otherwise.
+
+    One without a severity is only made where a project asks for it.
+    """
 
     meaning: str
-    severity: Severity
+    severity: Severity | None
 
 
 CHECKS: Mapping[str, Kind] = {
@@ -29,7 +31,17 @@ CHECKS: Mapping[str, Kind] = {
         severity=Severity.ERROR,
     ),
     "sparse": Kind(meaning="sparse (C=1), in these files", severity=Severity.ERROR),
-    "kernel-doc": Kind(meaning="kernel-doc comments, in these files", severity=Severity.ERROR),
+    "clang": Kind(meaning="what clang warns of with W=1, in these files", severity=None),
+    "kernel-doc": Kind(
+        meaning="the tree's own kernel-doc, on the comments of these files", severity=Severity.ERROR
+    ),
+    "rst": Kind(
+        meaning="the structure of the documents that a patch touches", severity=Severity.ERROR
+    ),
+    "uapi": Kind(
+        meaning="headers for userspace, each compiled alone in C90 and C++",
+        severity=Severity.ERROR,
+    ),
     "checkpatch": Kind(
         meaning="the tree's own scripts/checkpatch.pl, on the patch", severity=Severity.WARNING
     ),
@@ -40,13 +52,12 @@ CHECKS: Mapping[str, Kind] = {
 }
 
 
-def check_of(warning: CompilerWarning, *, is_extra: bool) -> str:
-    """Return the check that a warning of a build is of; `is_extra` if it was asked for by W=1."""
-    if warning.flag in ("sparse", "kernel-doc", "objtool", "modpost"):
-        return warning.flag
-    return "W=1" if is_extra else "compiler"
+def severity_of(check: str, wanted: Mapping[str, str]) -> str:
+    """Return what a new warning of a check means, or `off`; `wanted` is what a project says."""
+    default = CHECKS[check].severity
+    return wanted.get(check, default.value if default else OFF)
 
 
-def version_of(check: str, toolchain: Toolchain) -> str:
-    """Return the version of what makes a check of the build's; "" if it has none of its own."""
-    return toolchain.identity if check in ("compiler", "W=1") else ""
+def check_of(warning: CompilerWarning, *, otherwise: str) -> str:
+    """Return the check that a warning is of; `otherwise`, if it does not say so itself."""
+    return warning.flag if warning.flag in CHECKS else otherwise

@@ -1,34 +1,51 @@
 """Takes the steps of a gate as they are made, gives what is to be said of the patches' sources.
 
-Each patch is held against the one before it: the warnings of the kernel's build, and of the files
-that it touches with W=1 and sparse; its own text against checkpatch and the rules for tags.
+Each patch is held against the one before it: the warnings of the kernel's build; of the files that
+it touches, compiled once more with W=1, sparse and clang; what other checks say of its files; and
+its own text.
 """
 
-import time
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
 
 from harness import (
     blobs,
+    checkers,
     checkpatch,
     checks_table,
     diffpaths,
     gitrepo,
     kernelchange,
     lint,
-    proc,
     tags,
+    toolchain,
     uncompiled,
     warningdiff,
 )
 from harness.check_result import CheckRun, Severity, WarningResult
 from harness.checks_table import CHECKS, OFF
+from harness.errors import HostError
+from harness.filecheck import Request
+from harness.gate_ledger import Ledger
 from harness.gate_step import Seen, Step
 from harness.job import CompilerWarning, Patch, Series, Tree
 from harness.pipeline import Pipeline
 from harness.store import Store
 
-_EXTRA = ("W=1", "sparse", "kernel-doc")
+_BUILD = ("compiler", "objtool", "modpost")
+# What compiles the files of a patch again.
+_ONCE_MORE = ("W=1", "clang")
+
+
+class _Pair(NamedTuple):
+    """What a check says before a patch, of `tree`, and after it."""
+
+    check: str
+    tree: Tree
+    old: Sequence[CompilerWarning]
+    now: Sequence[CompilerWarning]
 
 
 class Sources:
@@ -37,16 +54,11 @@ class Sources:
     def __init__(self, whole: Series, wanted: Mapping[str, str], store: Store) -> None:
         self._whole = whole
         self._store = store
-        self._severity = {
-            name: wanted.get(name, kind.severity.value) for name, kind in CHECKS.items()
-        }
+        self._severity = {name: checks_table.severity_of(name, wanted) for name in CHECKS}
         self._files = {p.number: diffpaths.touched(p.diff) for p in whole.patches}
-        self._lint: dict[int, lint.Found] = {}
-        self._seconds: dict[str, float] = {}
-        self._ran: set[str] = set()
-        self._versions: dict[str, str] = {}
-        self._missing: dict[str, str] = {}
-        self._clone: Path | None = None
+        self._lint: dict[tuple[int, str], lint.Found] = {}
+        self._ledger = Ledger()
+        self._pipeline: Pipeline | None = None
 
     def is_on(self, check: str) -> bool:
         """Whether a check is to be made."""
@@ -58,26 +70,21 @@ class Sources:
         Raises:
             HostError: this machine failed.
         """
-        self._clone = pipeline.job.tree
+        self._pipeline = pipeline
         if step.kernel is None:
             return
-        for check in ("compiler", "objtool", "modpost"):
-            self._note(check, checks_table.version_of(check, pipeline.toolchain))
-        if not any(map(self.is_on, _EXTRA)):
-            return
+        for check in _BUILD:
+            self._ledger.note(check, version=pipeline.toolchain.identity)
         names = {*self._files.get(step.number, ()), *self._files.get(step.number + 1, ())}
         sources = step.kernel.sources
         compiled = frozenset(sources.read_text().splitlines()) if sources else frozenset()
-        started = time.monotonic()
-        found = lint.run(lint.maker_of(pipeline), lint.objects_of(names, compiled))
-        self._lint[step.number] = found
-        for check in _EXTRA:
-            self._note(check, checks_table.version_of(check, pipeline.toolchain))
-            if found.failed:
-                self._missing[check] = found.failed
-        if proc.find(lint.SPARSE) is None:
-            self._missing["sparse"] = "sparse is not installed"
-        self._seconds["W=1"] = self._seconds.get("W=1", 0.0) + time.monotonic() - started
+        objects = lint.objects_of(names, compiled)
+        if objects and (self.is_on("W=1") or self.is_on("sparse")):
+            self._lint_with(lint.maker_of(pipeline, has_sparse=self.is_on("sparse")), step, objects)
+        if objects and self.is_on("clang"):
+            maker = self._clang(pipeline)
+            if maker:
+                self._lint_with(maker, step, objects)
 
     def seen(self, steps: Mapping[int, Step]) -> dict[int, Seen]:
         """Return what is to be said of each patch.
@@ -89,51 +96,72 @@ class Sources:
 
     def checks(self) -> list[CheckRun]:
         """Return each check that was wanted: whether it was made, or why not."""
-        return [
-            CheckRun(
-                name=name,
-                ran=name in self._ran and name not in self._missing,
-                why=self._missing.get(name, "" if name in self._ran else "no kernel was built"),
-                version=self._versions.get(name, ""),
-                seconds=round(self._seconds.get(name, 0.0), 2),
-            )
-            for name in CHECKS
-            if self.is_on(name)
-        ]
+        return self._ledger.runs(filter(self.is_on, CHECKS))
 
-    def _note(self, check: str, version: str = "") -> None:
-        self._ran.add(check)
-        self._versions[check] = version
+    # --- once more, with more warnings --------------------------------------------------
+
+    def _clang(self, pipeline: Pipeline) -> lint.Maker | None:
+        name = toolchain.newest_llvm()
+        why_not = (
+            "the kernel's own compiler is clang" if pipeline.toolchain.compiler.startswith("clang")
+            else "" if name else "clang is not installed"
+        )  # fmt: skip
+        if name and not why_not:
+            try:
+                other = toolchain.find(name, pipeline.arch, self._store)
+                return lint.maker_of(pipeline, check="clang", other=other)
+            except HostError as error:
+                why_not = error.message
+        self._ledger.note("clang", why_not=why_not)
+        return None
+
+    def _lint_with(self, maker: lint.Maker, step: Step, objects: Sequence[str]) -> None:
+        with self._ledger.timed(maker.check):
+            found = lint.run(maker, objects)
+        self._lint[step.number, maker.check] = found
+        if self.is_on(maker.check):
+            self._ledger.note(maker.check, version=maker.toolchain.identity, why_not=found.failed)
+        if maker.has_sparse:
+            self._ledger.note(
+                "sparse",
+                version=found.sparse,
+                why_not=found.failed or ("" if found.sparse else "sparse is not installed"),
+            )
+
+    # --- a patch ------------------------------------------------------------------------
 
     def _seen(self, patch: Patch, steps: Mapping[int, Step]) -> Seen:
         step = steps.get(patch.number)
-        numbers = range(patch.number - 1, -1, -1)
-        before = next((steps[n] for n in numbers if n in steps and steps[n].kernel), None)
         if step is None or step.tree is None:
             return Seen()
-        text = [(each, "tags") for each in self._tags(patch)]
-        text += [(each, "checkpatch") for each in self._checkpatch(patch, step.tree)]
-        new = [self._told(each, check, step.tree) for each, check in text if self.is_on(check)]
-        if step.kernel is None or before is None or before.kernel is None or before.tree is None:
-            return Seen(new=tuple(new))
-        pairs = [
-            (before.kernel.warnings, step.kernel.warnings, False),
-            (*self._extra(patch, before, step), True),
-        ]
+        earlier = [steps[n] for n in range(patch.number - 1, -1, -1) if n in steps]
+        before = next((each for each in earlier if each.tree), None)
+        built = next((each for each in earlier if each.tree and each.kernel), None)
+        pairs = [*self._of_text(patch, step.tree)]
+        if before and before.tree:
+            pairs += self._of_files(patch, before.tree, step.tree)
+        if built and step.kernel:
+            pairs += self._of_builds(patch, built, step)
+        new: list[WarningResult] = []
         fixed: list[WarningResult] = []
         known = 0
-        for old, now, is_extra in pairs:
-            brought, gone, kept = warningdiff.compare(old, now)
-            new += self._of_build(brought, step.tree, is_extra=is_extra)
-            fixed += self._of_build(gone, before.tree, is_extra=is_extra)
-            known += kept if is_extra else 0
+        for pair in pairs:
+            brought, gone, kept = warningdiff.compare(pair.old, pair.now)
+            new += self._told(brought, pair.check, step.tree)
+            fixed += self._told(gone, pair.check, pair.tree)
+            # The build's are counted with the base.
+            known += 0 if pair.check == "compiler" else kept
+        seen = Seen(new=tuple(new), fixed=tuple(fixed), known=known)
+        return self._with_kernels(seen, patch, built, step) if built else seen
+
+    def _with_kernels(self, seen: Seen, patch: Patch, before: Step, step: Step) -> Seen:
+        if not (step.tree and step.kernel and before.kernel):
+            return seen
         files = self._files[patch.number]
         missing = uncompiled.of(files, step.tree, step.kernel)
         is_same = before.image == step.image
-        return Seen(
-            new=tuple(new),
-            fixed=tuple(fixed),
-            known=known,
+        return msgspec.structs.replace(
+            seen,
             uncompiled=tuple(missing),
             is_untested=bool(missing)
             and is_same
@@ -141,60 +169,76 @@ class Sources:
             changes=None if is_same else kernelchange.of(before.kernel, step.kernel, self._store),
         )
 
-    def _extra(
-        self, patch: Patch, before: Step, step: Step
-    ) -> tuple[list[CompilerWarning], list[CompilerWarning]]:
-        """Return what W=1 and sparse say of the files of a patch, before and after it."""
-        sides = [self._lint.get(each.number, lint.Found()).objects for each in (before, step)]
-        own = {f"{name.removesuffix('.c')}.o" for name in self._files[patch.number]}
-        old, now = ([w for name in sorted(own) for w in side.get(name, ())] for side in sides)
+    def _of_builds(self, patch: Patch, before: Step, step: Step) -> Iterator[_Pair]:
+        """Yield what the compilers say of a patch, before and after it."""
+        if not (before.kernel and before.tree and step.kernel):
+            return
+        sides = (before.kernel.warnings, step.kernel.warnings)
+        yield _Pair("compiler", before.tree, *sides)
         # What the kernel's own build says as well is of that.
-        plain = {
-            each.key
-            for kernel in (before.kernel, step.kernel)
-            if kernel
-            for each in kernel.warnings
-        }
-        return [w for w in old if w.key not in plain], [w for w in now if w.key not in plain]
+        plain = {each.key for side in sides for each in side}
+        own = sorted(f"{name.removesuffix('.c')}.o" for name in self._files[patch.number])
+        for check in _ONCE_MORE:
+            found = [self._lint.get((s.number, check)) for s in (before, step)]
+            old, now = (
+                [w for name in own for w in side.objects.get(name, ()) if w.key not in plain]
+                if side else [] for side in found
+            )  # fmt: skip
+            yield _Pair(check, before.tree, old, now)
 
-    def _of_build(
-        self, found: Iterable[CompilerWarning], tree: Tree, *, is_extra: bool
-    ) -> list[WarningResult]:
-        named = [(each, checks_table.check_of(each, is_extra=is_extra)) for each in found]
-        return [self._told(each, check, tree) for each, check in named if self.is_on(check)]
+    def _of_files(self, patch: Patch, before: Tree, after: Tree) -> Iterator[_Pair]:
+        """Yield what is said of the files of a patch, before and after it."""
+        for check, checker in checkers.CHECKERS.items():
+            files = list(filter(checker.wants, self._files[patch.number]))
+            if not files or not self.is_on(check) or self._pipeline is None:
+                continue
+            with self._ledger.timed(check):
+                old, now = (
+                    checker.run(
+                        Request(
+                            tree=tree, files=files, arch=self._pipeline.arch,
+                            toolchain=self._pipeline.toolchain, store=self._store,
+                            limits=self._pipeline.settings.limits,
+                        )
+                    )
+                    for tree in (before, after)
+                )  # fmt: skip
+            self._ledger.note(check, version=now.version, why_not=old.why_not or now.why_not)
+            if not (old.why_not or now.why_not):
+                yield _Pair(check, before, old.warnings, now.warnings)
 
-    def _told(self, each: CompilerWarning, check: str, tree: Tree) -> WarningResult:
-        return WarningResult(
-            check=check,
-            file=each.file,
-            line=each.line or None,
-            flag=each.flag,
-            message=each.message,
-            function=each.function,
-            severity=Severity(self._severity[check]),
-            text=list(each.text),
-            source=blobs.line(tree, each.file, each.line or None) if each.file else "",
-        )
-
-    def _checkpatch(self, patch: Patch, tree: Tree) -> list[CompilerWarning]:
-        if not self.is_on("checkpatch"):
-            return []
-        started = time.monotonic()
-        said = checkpatch.run(patch, tree, self._store)
-        if said.why_not:
-            self._missing["checkpatch"] = said.why_not
-        self._note("checkpatch")
-        self._seconds["checkpatch"] = (
-            self._seconds.get("checkpatch", 0.0) + time.monotonic() - started
-        )
-        return list(said.warnings)
-
-    def _tags(self, patch: Patch) -> list[CompilerWarning]:
-        self._note("tags")
-        return tags.run(patch, self._subject_of) if self.is_on("tags") else []
+    def _of_text(self, patch: Patch, tree: Tree) -> Iterator[_Pair]:
+        """Yield what is said of the patch itself."""
+        if self.is_on("tags"):
+            self._ledger.note("tags")
+            yield _Pair("tags", tree, (), tags.run(patch, self._subject_of))
+        if self.is_on("checkpatch"):
+            with self._ledger.timed("checkpatch"):
+                said = checkpatch.run(patch, tree, self._store)
+            self._ledger.note("checkpatch", why_not=said.why_not)
+            yield _Pair("checkpatch", tree, (), said.warnings)
 
     def _subject_of(self, commit: str) -> str | None:
-        if self._clone is None:
+        clone = self._pipeline.job.tree if self._pipeline else None
+        if clone is None:
             return None
         argv = ["log", "-1", "--format=%s", "--end-of-options", f"{commit}^{{commit}}", "--"]
-        return gitrepo.read_clone(self._clone, argv).text or None
+        return gitrepo.read_clone(clone, argv).text or None
+
+    def _told(
+        self, found: Iterable[CompilerWarning], otherwise: str, tree: Tree
+    ) -> Iterator[WarningResult]:
+        for each in found:
+            check = checks_table.check_of(each, otherwise=otherwise)
+            if self.is_on(check):
+                yield WarningResult(
+                    check=check,
+                    file=each.file,
+                    line=each.line or None,
+                    flag=each.flag,
+                    message=each.message,
+                    function=each.function,
+                    severity=Severity(self._severity[check]),
+                    text=list(each.text),
+                    source=blobs.line(tree, each.file, each.line or None) if each.file else "",
+                )

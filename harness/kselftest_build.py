@@ -63,11 +63,11 @@ def build(maker: Maker, test: Selftest) -> tuple[Programs, Entry]:
     """
 
     def make(scratch: Path) -> None:
-        headers = _headers(maker)
+        include = headers(maker)
         with maker.store.scratch("kselftest") as top:
             source, work = _export(maker.tree, _SOURCES, top), top / "out"
             work.mkdir()
-            _Make(maker=maker, test=test, source=source, headers=headers, work=work).run(scratch)
+            _Make(maker=maker, test=test, source=source, headers=include, work=work).run(scratch)
 
     inputs = {
         "schema": SCHEMA,
@@ -114,8 +114,13 @@ def _export(tree: Tree, paths: Sequence[str], top: Path) -> Path:
     return source
 
 
-def _headers(maker: Maker) -> Path:
-    """Return the tree's own headers for userspace, as `make headers` lays them out."""
+def headers(maker: Maker) -> Path:
+    """Return the tree's own headers for userspace, as `make headers` lays them out.
+
+    Raises:
+        SubjectError: build-failed, with make's first error.
+        HostError: make is missing, or the machine failed it.
+    """
 
     def make(scratch: Path) -> None:
         with maker.store.scratch("headers") as top, log.progress("kernel headers"):

@@ -21,7 +21,10 @@ class ChecksFile(
     modpost: Severity | None = None
     w1: Severity | None = msgspec.field(default=None, name="W=1")
     sparse: Severity | None = None
+    clang: Severity | None = None
     kernel_doc: Severity | None = msgspec.field(default=None, name="kernel-doc")
+    rst: Severity | None = None
+    uapi: Severity | None = None
     checkpatch: Severity | None = None
     tags: Severity | None = None
 

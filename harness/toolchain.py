@@ -5,6 +5,7 @@ first line of each program's `--version`. That is remembered by the program's st
 costs no process; the stat is no part of any key.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -81,6 +82,17 @@ def find(name: str, arch: Arch, store: Store) -> Toolchain:
         compiler=compiler,
         ccache=shutil.which("ccache"),
     )
+
+
+def newest_llvm() -> str | None:
+    """Return the name of LLVM's newest toolchain on PATH, or None if there is none."""
+    found = [0] if proc.find("clang") else []
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        found += [
+            int(path.name.partition("-")[2]) for path in Path(folder).glob("clang-[1-9]*[0-9]")
+            if path.name.partition("-")[2].isdigit()
+        ]  # fmt: skip
+    return f"llvm-{max(found)}" if any(found) else "llvm" if found else None
 
 
 def hidden(lines: Iterable[str]) -> list[str]:
