@@ -5,15 +5,14 @@ tells most for its price, until one is left, or is sure enough. Each answer is k
 is asked, so that a bisect that is killed goes on where it was.
 """
 
-import secrets
 import time
 from collections.abc import Callable
 
 import msgspec
 
-from harness import bisect_history, bisect_state, bootcache, log, signature
-from harness.bisect_state import REUSED, Question, State, Try
-from harness.errors import Outcome, SubjectError, UsageError
+from harness import bisect_history, bisect_over, bisect_state, bootcache, log, signature
+from harness.bisect_state import REUSED, Over, State, Try
+from harness.errors import Outcome, SubjectError
 from harness.pipeline import Pipeline
 from harness.settings import Settings
 from harness.signature import Class, Facts
@@ -59,13 +58,15 @@ class Bisect:
         if self.state.signature is None and not self._ends():
             return self.state
         while (name := self.next()) is not None:
-            self._try(name)
+            self._answer(self._boot(name))
             on_try(self.state)
         return self.state
 
     def next(self) -> str | None:
         """Return the commit to try next; None if the answer is there, or cannot be had."""
         state = self.state
+        if state.question.over.is_subset:
+            return state.step().ask
         history, tallies = state.history(), state.tallies()
         found = history.posterior(tallies)
         if not found or max(found.values()) >= self._sure():
@@ -87,12 +88,15 @@ class Bisect:
         ends = {"old": between.old, "new": between.new}
         # The end that has the finding first: without one there is nothing to ask.
         with_finding, without = ("old", "new") if question.fixed else ("new", "old")
-        bads = self._end(ends[with_finding], f"the {with_finding} end", until_finding=True)
-        goods = self._end(ends[without], f"the {without} end", until_finding=False)
+        bads = self._end(ends[with_finding], until_finding=True)
+        goods = self._end(ends[without], until_finding=False)
         bad = next((each.facts for each in bads if _is_finding(each)), bads[-1].facts)
         good = next((each.facts for each in goods if not _is_finding(each)), goods[0].facts)
         found = signature.of(bad, good, question.threshold)
-        mattering = bisect_history.mattering(between, [bads[-1].sources, goods[-1].sources])
+        mattering = frozenset(each.name for each in between.commits)
+        if question.over is Over.COMMITS:
+            ends_sources = [bads[-1].sources, goods[-1].sources]
+            mattering = bisect_history.mattering(between, ends_sources)
         told = [signature.classify(found, each.facts, good) for each in goods] if found else []
         self._set(
             bad=bad, good=good, signature=found, mattering=tuple(sorted(mattering)),
@@ -101,32 +105,28 @@ class Bisect:
         if found is None:
             return False
         log.say(f"looking for: {found.words}")
-        log.say(f"{len(mattering)} of {len(between.commits)} commits can matter")
+        if question.over is Over.COMMITS:
+            log.say(f"{len(mattering)} of {len(between.commits)} commits can matter")
         for each in (*bads, *goods):
             self._answer(each)
         return True
 
-    def _end(self, commit: str, what: str, *, until_finding: bool) -> list[Attempt]:
+    def _end(self, commit: str, *, until_finding: bool) -> list[Attempt]:
         """Boot an end as often as the question says, or until it has a finding."""
         found: list[Attempt] = []
         for _ in range(self.state.question.rounds):
-            found.append(self._boot(commit, what))
+            found.append(self._boot(commit))
             if until_finding and _is_finding(found[-1]):
                 break
         return found
 
     # --- a try --------------------------------------------------------------------------
 
-    def _try(self, commit: str) -> None:
-        commits = self.state.between.commits
-        subject = next((each.subject for each in commits if each.name == commit), "")
-        self._answer(self._boot(commit, subject))
-
-    def _boot(self, commit: str, what: str) -> Attempt:
+    def _boot(self, commit: str) -> Attempt:
         question = self.state.question
-        log.say(f"- {commit[:12]} {what}")
+        log.say(f"- {bisect_over.words_of(self.state, commit)}")
         started = time.monotonic()
-        job = msgspec.structs.replace(question.job, base=commit)
+        job = bisect_over.job_of(self.state, commit)
         pipeline = Pipeline(job, settings=self._settings, store=self._store)
         try:
             kernel = pipeline.kernel
@@ -170,17 +170,3 @@ class Bisect:
     def _set(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
         bisect_state.save(self.state)
-
-
-def begin(question: Question) -> State:
-    """Return a bisect that has asked nothing yet.
-
-    Raises:
-        UsageError: the range cannot be read.
-    """
-    if question.job.tree is None:
-        raise UsageError("a bisect needs the clone that has the commits", hint="add --tree DIR")
-    between = bisect_history.read(question.job.tree, question.old, question.new)
-    state = State(id=bisect_state.new_id(secrets.token_hex(4)), question=question, between=between)
-    bisect_state.save(state)
-    return state

@@ -1,13 +1,21 @@
 """Renders a bisect: for people, as a reply mail to send by hand, and as one page. Pure."""
 
 from harness import paths, printable
-from harness.bisect_result import BisectResult, Ending, FirstBad, TryResult
+from harness.bisect_result import BisectResult, Ending, FirstBad, Item, TryResult
+from harness.bisect_state import Over
 from harness.report import Style, plain
 
 _DATA = paths.PACKAGE_DIR / "data"
 _SHORT = 12
 _WIDTH = 72
 _MAX_EVIDENCE = 8
+_NOUNS = {
+    Over.COMMITS: "commits",
+    Over.KERNELS: "kernels after the old end",
+    Over.PATCHES: "patches",
+    Over.CMDLINE: "parameters",
+    Over.CONFIG: "symbols differ",
+}
 
 
 def text(result: BisectResult, folder: str, *, style: Style = plain) -> str:
@@ -15,24 +23,28 @@ def text(result: BisectResult, folder: str, *, style: Style = plain) -> str:
     result = printable.struct(result)
     lines = [headline(result, style=style), ""]
     if result.first_bad:
-        lines += _commit(result.first_bad)
+        lines += _first(result, result.first_bad)
+    elif result.minimal:
+        lines += [f"  {_item(each)}" for each in result.minimal]
+        lines += [""]
     lines += [f"  looked for  {result.signature or 'what the ends differ in'}"]
     lines += [f"  bad         {result.bad}: {result.ends['bad'] or 'not tried yet'}"]
     lines += [f"  good        {result.good}: {result.ends['good'] or 'not tried yet'}"]
     if result.is_merge_base:
         lines += ["              (no ancestor of the other: their merge base is what was tried)"]
-    count = f"{result.relevant} of {result.total} commits can matter"
-    lines += [f"  range       {count}, {len(result.tries)} tries in {result.seconds:.0f} s"]
-    lines += ["", *(f"  {_row(each)}" for each in result.tries)]
+    count = f"{_count(result)}, {len(result.tries)} tries in {result.seconds:.0f} s"
+    lines += [f"  range       {count}"]
+    lines += ["", *(f"  {_row(result, each)}" for each in result.tries)]
     if result.skipped:
         lines += ["", "could not be told"]
         lines += [
-            f"  {_name(each.commit)} {each.outcome}: {each.reason}" for each in result.skipped
+            f"  {_name(result, each.commit)} {each.outcome}: {each.reason}"
+            for each in result.skipped
         ]
     if result.ended in (Ending.RANGE, Ending.UNDER_WAY) and result.suspects:
         lines += ["", "what is left"]
         lines += [
-            f"  {each.likelihood:6.1%}  {_name(each.commit)} {each.subject}"
+            f"  {each.likelihood:6.1%}  {_name(result, each.commit)} {each.subject}"
             for each in result.suspects
         ]
     lines += ["", f"  bisect     {folder}", f"  run again  {result.repro}"]
@@ -42,9 +54,13 @@ def text(result: BisectResult, folder: str, *, style: Style = plain) -> str:
 def headline(result: BisectResult, *, style: Style = plain) -> str:
     """Return the answer in a line."""
     what = "repairs it" if result.looked_for == "fixed" else "brings it"
+    if result.minimal:
+        parts = ", ".join(map(_item, result.minimal))
+        together = " together" if len(result.minimal) > 1 else ""
+        return f"{style('found', 'good')}: {parts}{together} {what}"
     if result.first_bad:
         sure = f", {result.confidence:.1%} sure" if result.confidence < 1 else ""
-        name = _name(result.first_bad.commit)
+        name = _name(result, result.first_bad.commit)
         return f"{style('found', 'good')}: {name} ({result.first_bad.subject}) {what}{sure}"
     if result.ended is Ending.ALIKE:
         return (
@@ -52,38 +68,58 @@ def headline(result: BisectResult, *, style: Style = plain) -> str:
             + (result.ends["good"])
         )
     if result.ended is Ending.UNDER_WAY:
-        return f"{style('under way', 'bold')}: {len(result.suspects)} commits are left"
+        left = f": {len(result.suspects)} are left" if result.suspects else ""
+        return f"{style('under way', 'bold')}{left}"
+    if not result.suspects:
+        return f"{style('no answer', 'bad')}: the tries contradict each other, so it comes and goes"
     return f"{style('only a range', 'bad')}: {len(result.suspects)} commits, none of which answers"
 
 
-def _commit(first: FirstBad) -> list[str]:
-    lines = [f"  commit      {first.commit}", f"  author      {first.author}, {first.date}"]
+def _count(result: BisectResult) -> str:
+    if result.over is Over.COMMITS:
+        return f"{result.relevant} of {result.total} commits can matter"
+    return f"{result.total} {_NOUNS[result.over]}"
+
+
+def _item(each: Item) -> str:
+    return f"{each.name} ({each.subject})" if each.subject else each.name
+
+
+def _first(result: BisectResult, first: FirstBad) -> list[str]:
+    lines = [f"  {'commit' if first.author else 'found':10}  {first.commit}"]
+    if first.author:
+        lines += [f"  author      {first.author}, {first.date}"]
     lines += [f"              {line}" for line in first.stat.splitlines()]
     lines += ["", *(f"  {line}" for line in first.evidence[:_MAX_EVIDENCE])]
-    lines += ["", f"  before it   {_name(first.parent)} {first.parent_said}", ""]
-    return lines
+    before = "without it" if result.over.is_subset else "before it "
+    said = first.parent_said if result.over.is_subset else f"{_name(result, first.parent)} "
+    said += "" if result.over.is_subset else first.parent_said
+    return [*lines, "", f"  {before}  {said}", ""]
 
 
-def _row(each: TryResult) -> str:
+def _row(result: BisectResult, each: TryResult) -> str:
     told = f"{each.class_} ({each.told})" if each.class_ == "reused" else each.class_
-    return f"{_name(each.commit)}  {told:13} {each.seconds:7.1f} s  {each.subject}"
+    name = f"{_name(result, each.commit):{_SHORT}}"
+    return f"{name}  {told:13} {each.seconds:7.1f} s  {each.subject}"
 
 
-def _name(commit: str) -> str:
-    return commit[:_SHORT]
+def _name(result: BisectResult, name: str) -> str:
+    if result.over is Over.COMMITS:
+        return name[:_SHORT]
+    return name.rpartition("/")[2] if result.over is Over.KERNELS else name
 
 
 def mail(result: BisectResult) -> str:
-    """Return a draft of a report to the author and the regression list; empty if none was found.
+    """Return a draft of a report to the author and the regression list; empty if no commit is it.
 
     (Documentation/admin-guide/reporting-regressions.rst)
     """
     first = result.first_bad
-    if first is None:
+    if first is None or result.over is not Over.COMMITS:
         return ""
     result = printable.struct(result)
     word = "Fixed by" if result.looked_for == "fixed" else "[REGRESSION]"
-    short = _name(first.commit)
+    short = _name(result, first.commit)
     lines = [
         f"To: {first.author}",
         "Cc: regressions@lists.linux.dev",
@@ -96,7 +132,7 @@ def mail(result: BisectResult) -> str:
         "",
         *(f"    {line}" for line in first.evidence[:_MAX_EVIDENCE]),
         "",
-        f"The commit before it, {_name(first.parent)}, came to:",
+        f"The commit before it, {_name(result, first.parent)}, came to:",
         "",
         f"    {first.parent_said}",
         "",
@@ -123,5 +159,6 @@ def page(result: BisectResult) -> str:
     )  # fmt: skip
     longest = max((each.seconds for each in result.tries), default=1.0) or 1.0
     return environment.get_template("bisect.html.j2").render(
-        result=result, headline=headline(result), longest=longest
-    )
+        result=result, headline=headline(result), longest=longest,
+        count=_count(result), items=[_item(each) for each in result.minimal],
+    )  # fmt: skip

@@ -1,13 +1,12 @@
 """`harness.bisect/1`: what a bisect came to. docs/bisect.schema.json is made from these structs."""
 
-import shlex
-from collections.abc import Mapping
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
-from harness import __version__, bisect_history, command, document
-from harness.bisect_state import Question, State, Try
+from harness import __version__, bisect_history, bisect_over, document, subset
+from harness.bisect_state import Over, State, Try
 from harness.errors import EXIT_UNTESTABLE
 from harness.signature import Class
 
@@ -29,8 +28,18 @@ class Ending(StrEnum):
 EXIT_CODES = {Ending.FOUND: 0, Ending.ALIKE: 1, Ending.RANGE: EXIT_UNTESTABLE}
 
 
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """A patch by its number, a word of a command line, a symbol with its value."""
+
+    name: str
+    subject: str
+
+
 class FirstBad(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit. `stat` is git's diffstat; `parents` those that were tried."""
+    """The commit, the kernel, or the one item that it takes; `stat` is git's diffstat of a commit.
+
+    `parent` is what was tried before it, or without it.
+    """
 
     commit: str
     subject: str
@@ -66,12 +75,17 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BisectResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A bisect, whole. `first_bad` is null unless `ended` is found."""
+    """A bisect, whole. `first_bad` is null unless `ended` is found.
+
+    Over a list `minimal` is the smallest part of it that shows the finding, and `first_bad` is null
+    where that has several items. There a `commit` of `tries` is the numbers of the items tried.
+    """
 
     schema: str = SCHEMA
     id: str
     version: str
     ended: Ending
+    over: Over
     looked_for: str
     """bad: the commit that brings it; fixed: the one that repairs it."""
     good: str
@@ -80,6 +94,7 @@ class BisectResult(msgspec.Struct, frozen=True, kw_only=True):
     """What both ends came to."""
     signature: str | None
     first_bad: FirstBad | None
+    minimal: list[Item]
     confidence: float
     suspects: list[Suspect]
     tries: list[TryResult]
@@ -96,35 +111,62 @@ class BisectResult(msgspec.Struct, frozen=True, kw_only=True):
         return EXIT_CODES.get(self.ended, EXIT_UNTESTABLE)
 
 
-def of(state: State, *, is_over: bool) -> BisectResult:
-    """Return what a bisect has come to."""
-    subjects = {each.name: each.subject for each in state.between.commits}
-    found = state.history().posterior(state.tallies()) if state.signature else {}
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the answer: how likely each commit is it, or the part of the list."""
+
+    likely: Sequence[tuple[str, float]] = ()
+    part: subset.Part = ()
+    is_found: bool = False
+
+
+def _answer(state: State) -> _Answer:
+    if state.signature is None:
+        return _Answer()
+    if state.question.over.is_subset:
+        part = state.step().found
+        return _Answer(part=part or (), is_found=part is not None)
+    found = state.history().posterior(state.tallies())
     likely = sorted(found.items(), key=lambda item: -item[1])
     sure = state.question.confidence if state.question.is_flaky else 1.0 - 1e-9
-    is_found = bool(likely) and likely[0][1] >= sure
+    return _Answer(likely=likely, is_found=bool(likely) and likely[0][1] >= sure)
+
+
+def of(state: State, *, is_over: bool) -> BisectResult:
+    """Return what a bisect has come to."""
+    answer = _answer(state)
+    likely, is_found = answer.likely, answer.is_found
     ended = (
         Ending.FOUND if is_found
         else Ending.UNDER_WAY if not is_over
         else Ending.RANGE if state.signature else Ending.ALIKE
     )  # fmt: skip
-    tries = [_try(each, subjects) for each in state.tries]
+    tries = [_try(each, state) for each in state.tries]
+    ends = [bisect_over.end_of(state, is_old=which) for which in (True, False)]
+    good, bad = reversed(ends) if state.question.fixed else ends
     return BisectResult(
         id=state.id,
         version=__version__,
         ended=ended,
+        over=state.question.over,
         looked_for="fixed" if state.question.fixed else "bad",
-        good=state.question.new if state.question.fixed else state.question.old,
-        bad=state.question.old if state.question.fixed else state.question.new,
+        good=good,
+        bad=bad,
         ends={
             name: f"{facts.outcome.value}: {facts.reason}" if facts else ""
             for name, facts in (("good", state.good), ("bad", state.bad))
         },
         signature=state.signature.words if state.signature else None,
-        first_bad=_first(state, likely[0][0], subjects) if is_found else None,
-        confidence=round(likely[0][1], 4) if likely else 0.0,
+        first_bad=_first(state, answer) if is_found else None,
+        minimal=[
+            Item(name=each.name, subject=each.subject)
+            for each in (state.between.commits[index] for index in answer.part)
+        ],
+        confidence=1.0 if answer.part else round(likely[0][1], 4) if likely else 0.0,
         suspects=[
-            Suspect(commit=name, subject=subjects.get(name, ""), likelihood=round(chance, 4))
+            Suspect(
+                commit=name, subject=bisect_over.subject_of(state, name),
+                likelihood=round(chance, 4),
+            )
             for name, chance in likely[:_SUSPECTS]
         ],
         tries=tries,
@@ -132,31 +174,40 @@ def of(state: State, *, is_over: bool) -> BisectResult:
         total=len(state.between.commits),
         skipped=[each for each in tries if each.told in (Class.OTHER, Class.UNTESTABLE)],
         seconds=state.seconds,
-        repro=repro_of(state.question),
+        repro=bisect_over.repro(state),
         is_merge_base=state.between.is_merge_base,
-    )
-
-
-def _try(each: Try, subjects: Mapping[str, str]) -> TryResult:
-    return TryResult(
-        commit=each.commit, subject=subjects.get(each.commit, ""), outcome=each.outcome,
-        class_=each.class_, told=each.told.value, reason=each.reason, seconds=each.seconds,
-        run=each.run or None,
     )  # fmt: skip
 
 
-def _first(state: State, name: str, subjects: Mapping[str, str]) -> FirstBad:
-    clone = state.question.job.tree
-    author, date, stat = bisect_history.stat(clone, name) if clone else ("", "", "")
-    parents = next(each.parents for each in state.between.commits if each.name == name)
+def _try(each: Try, state: State) -> TryResult:
+    return TryResult(
+        commit=each.commit, subject=bisect_over.subject_of(state, each.commit),
+        outcome=each.outcome, class_=each.class_, told=each.told.value, reason=each.reason,
+        seconds=each.seconds, run=each.run or None,
+    )  # fmt: skip
+
+
+def _first(state: State, answer: _Answer) -> FirstBad | None:
     said = {each.commit: each for each in state.tries}
-    own = said.get(name)
+    author = date = stat = ""
+    if answer.part:
+        if len(answer.part) > 1:
+            return None
+        item = state.between.commits[answer.part[0]]
+        name, subject = item.name, item.subject
+        own, parent = said.get(subset.name_of(answer.part)), state.between.old
+    else:
+        name = answer.likely[0][0]
+        item = next(each for each in state.between.commits if each.name == name)
+        subject, own = item.subject, said.get(name)
+        parent = next((p for p in item.parents if p in said), next(iter(item.parents), ""))
+        if state.question.over is Over.COMMITS and state.question.job.tree:
+            author, date, stat = bisect_history.stat(state.question.job.tree, name)
     shown = own.evidence if own else state.bad.evidence if state.bad else ()
-    parent = next((each for each in parents if each in said), parents[0] if parents else "")
     before = said.get(parent)
     return FirstBad(
         commit=name,
-        subject=subjects[name],
+        subject=subject,
         author=author,
         date=date,
         stat=stat,
@@ -164,25 +215,6 @@ def _first(state: State, name: str, subjects: Mapping[str, str]) -> FirstBad:
         parent=parent,
         parent_said=f"{before.outcome}: {before.reason}" if before else "not tried itself",
     )
-
-
-def repro_of(question: Question) -> str:
-    """Return the command line that begins the same bisect."""
-    bad, good = (question.old, question.new) if question.fixed else (question.new, question.old)
-    words = ["harness", "bisect", "--good", good, "--bad", bad]
-    limit = question.threshold
-    for option, value in (
-        ("--find", "fixed" if question.fixed else None),
-        ("--measure", limit and limit.name),
-        ("--above", limit and limit.above),
-        ("--below", limit and limit.below),
-        ("--flaky", question.rounds if question.is_flaky else None),
-        ("--confidence", question.confidence if question.is_flaky else None),
-        ("--series", question.job.series if question.job.series != "none" else None),
-    ):
-        if value is not None:
-            words += [option, str(value)]
-    return shlex.join([*words, *command.words_of(question.job, (question.job.cmdline,))])
 
 
 def encode(result: BisectResult) -> bytes:

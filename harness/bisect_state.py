@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness import paths, runs
+from harness import paths, runs, subset
 from harness.bisect_history import Range
 from harness.errors import UsageError
 from harness.job import Job
@@ -19,16 +20,37 @@ FILE = "state.json"
 REUSED = "reused"
 
 
+class Over(StrEnum):
+    """What a bisect goes over."""
+
+    COMMITS = "commits"
+    KERNELS = "kernels"
+    """Images that are built already, in the order of their versions."""
+    PATCHES = "patches"
+    CMDLINE = "cmdline"
+    CONFIG = "config"
+
+    @property
+    def is_subset(self) -> bool:
+        """Whether the answer is a part of a list, and not a point in a history."""
+        return self in (Over.PATCHES, Over.CMDLINE, Over.CONFIG)
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked. `job` has the tree and the series on top of each commit.
 
     `old` and `new` are as the user named them; `fixed` looks for the commit that repairs.
-    `rounds` is how often each end is booted, where the finding comes and goes.
+    `rounds` is how often each end is booted, where the finding comes and goes. `folder` is where
+    the user stood: what the job names may be found from there alone. `configs` are the two files
+    of a bisect over .configs.
     """
 
     job: Job
     old: str
     new: str
+    over: Over = Over.COMMITS
+    folder: Path = Path()
+    configs: tuple[Path, ...] = ()
     fixed: bool = False
     threshold: Threshold | None = None
     confidence: float = 0.99
@@ -57,6 +79,9 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """A bisect under way.
+
+    `between` is a history, or a list whose parts are tried: then the names of its ends, and of
+    each try, are `subset`'s.
 
     `bad` is what the end with the finding came to, `good` the other; `signature` and `mattering`
     are told once both are known.
@@ -98,6 +123,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
                 found[each.commit] = Tally(bad=was.bad + is_new, good=was.good + (not is_new))
         return found
 
+    def step(self) -> subset.Step:
+        """Return where the search for a part is."""
+        barred = self.barred()
+        known = dict.fromkeys(barred, False)
+        for name, tally in self.tallies().items():
+            if tally.bad or tally.good >= self.question.rounds or name in barred:
+                known[name] = tally.bad > 0
+        return subset.step(len(self.between.commits), known)
+
     def barred(self) -> frozenset[str]:
         """Return the commits that cannot answer."""
         return frozenset(
@@ -135,6 +169,19 @@ def latest() -> State:
             f"no bisect yet in {bisects_dir()}", hint="begin one: harness bisect --tree DIR …"
         )
     return load(found[-1])
+
+
+def check_folder(state: State) -> None:
+    """Check that the user stands where the bisect was begun, and its settings and files are.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if state.question.folder not in (Path(), Path.cwd()):
+        raise UsageError(
+            f"this bisect was begun in {state.question.folder}, and its settings are those there",
+            hint=f"cd {state.question.folder}",
+        )
 
 
 def load(path: Path) -> State:

@@ -8,6 +8,7 @@ import difflib
 import re
 import time
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import msgspec
@@ -90,6 +91,24 @@ def fetch(word: str, arch: Arch, store: Store) -> tuple[Package, ...]:
         # The mirror may have moved on: it is asked anew the next time.
         note.unlink(missing_ok=True)
         raise
+
+
+def names(pattern: str, arch: Arch, store: Store) -> list[str]:
+    """Return the packages whose names a pattern of the shell's matches, those of symbols left out.
+
+    Raises:
+        HostError: the mirror cannot be asked.
+    """
+    top = store.root / "apt" / f"packages-{arch.debian}"
+    lock = Lock(top.with_name(f"{top.name}.lock"))
+    lock.acquire(what="it asks Debian for a package")
+    try:
+        found = _Index(top, arch).cache("pkgnames", "linux-image-").splitlines()
+    finally:
+        lock.release()
+    return sorted(
+        name for name in found if fnmatchcase(name, pattern) and not name.endswith("-dbg")
+    )
 
 
 def _noted(path: Path, word: str) -> list[_File]:

@@ -1,6 +1,7 @@
 """Takes what a user calls a series, gives its patches in order, checked before anything runs.
 
-A folder, an mbox or maildir, stdin, a git range or a lore thread; `:N` takes its first N patches.
+A folder, an mbox or maildir, stdin, a git range or a lore thread; `:N` takes its first N patches,
+`:1-2,5` those.
 """
 
 import json
@@ -13,14 +14,14 @@ from typing import BinaryIO
 
 import msgspec
 
-from harness import diffpaths, mail, thread
+from harness import diffpaths, mail, subset, thread
 from harness.errors import HostError, UsageError
 from harness.folder import Info, is_maildir, read_folder, read_maildir
 from harness.job import Patch, Series
 from harness.mail import Mail
 from harness.store import digest_of
 
-_CUT = re.compile(r"(?P<spec>.+):(?P<count>\d+)")
+_CUT = re.compile(r"(?P<spec>.+):(?P<count>\d[\d,-]*)")
 _RANGE = re.compile(r"(?P<old>[^./][^:]*?)\.\.(?P<new>[^./:][^:]*)?")
 LORE = "HARNESS_LORE"
 """Names the public-inbox that threads come from, in place of lore.kernel.org's."""
@@ -34,7 +35,8 @@ def load(
 
     `spec` is `none`, a NAME (a folder in one of `search`, the first that has it), a folder, a
     file (mbox or patch), a maildir, `-` (`stdin`), `A..B` in the clone `tree`, or `lore:MSGID`;
-    with `:N` after it, the first N patches: `:0` is what the series applies to.
+    with `:N` after it, the first N patches: `:0` is what the series applies to. With `:N-M` or
+    `:N,M` it is those patches, without what stands between them.
 
     Raises:
         UsageError: it is not there, is no series, has a gap, or reaches outside the tree.
@@ -47,20 +49,33 @@ def load(
     whole = _read(match["spec"], search, stdin, tree) if match else None
     if match is None or whole is None:
         raise _not_found(spec, search)
-    count = int(match["count"])
     if not whole.patches:
-        raise UsageError(f"--series {spec}: {whole.name} has no patches to take the first of")
-    if count > len(whole.patches):
+        raise UsageError(f"--series {spec}: {whole.name} has no patches to take any of")
+    return _take(whole, match["count"], spec)
+
+
+def _take(whole: Series, words: str, spec: str) -> Series:
+    is_first = words.isdigit()
+    try:
+        part = tuple(range(int(words))) if is_first else subset.part_of(words)
+    except ValueError:
+        raise UsageError(
+            f"--series {spec}: {words} is no list of patches", hint="expected N, N-M or N,M"
+        ) from None
+    if part and part[-1] >= len(whole.patches):
         raise UsageError(
             f"--series {spec}: {whole.name} has {len(whole.patches)} patches, "
-            f"so N in {whole.name}:N is from 0 to {len(whole.patches)}"
+            f"so N in {whole.name}:N is from {0 if is_first else 1} to {len(whole.patches)}"
         )
-    return cut(whole, count, name=spec)
+    return _with(whole, tuple(whole.patches[index] for index in part), spec)
 
 
 def cut(whole: Series, count: int, *, name: str) -> Series:
     """Return the first `count` patches of a series; none at all is its base."""
-    patches = whole.patches[:count]
+    return _with(whole, whole.patches[:count], name)
+
+
+def _with(whole: Series, patches: tuple[Patch, ...], name: str) -> Series:
     return msgspec.structs.replace(whole, name=name, patches=patches, digest=_digest(patches))
 
 

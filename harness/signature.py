@@ -192,7 +192,8 @@ def _by_threshold(threshold: Threshold, facts: Facts) -> Class:
 
 
 def _by_expectations(signature: Signature, facts: Facts, good: Facts) -> Class:
-    if any(facts.observed.get(name) == value for name, value in signature.wrong.items()):
+    # What is expected may differ: without an option the same observation may be right.
+    if any(facts.wrong.get(name) == value for name, value in signature.wrong.items()):
         return Class.BAD
     # It came as far as that, whatever else it came to.
     came = all(name in facts.observed and name not in facts.wrong for name in signature.wrong)

@@ -27,7 +27,7 @@ ORDER = (
     *("lock", "store", "notes"),
     *("strict_toml", "limits", "sandbox", "products"),
     *("arch", "toolchain", "settings_file", "settings", "gitrepo"),
-    *("series_file", "mail", "diffpaths", "thread", "folder", "series"),
+    *("subset", "series_file", "mail", "diffpaths", "thread", "folder", "series"),
     *("tarball", "kernel_org", "apt", "debian", "source"),
     *("gitpack", "gitmend", "base", "clone", "apply", "tree"),
     *("lane", "outdir", "builddir", "buildlog", "makefault"),
@@ -53,7 +53,8 @@ ORDER = (
       "check_logs", "check_words", "check_text", "check_diff", "check_console", "check_html",
       "check_cases", "check_junit", "check_ktap", "check_sarif", "check_kcidb", "check_github",
       "check_b4", "check_mail", "check_reports", "check"),
-    *("signature", "posterior", "bisect_history", "bisect_state", "bisect"),
+    *("signature", "posterior", "bisect_history", "bisect_state", "bisect_config", "bisect_over",
+      "bisect_kernels", "bisect"),
     *("bisect_result", "bisect_report"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell", "scaffold"),
@@ -107,6 +108,7 @@ PURE = (
     "check_mail",
     "signature",
     "posterior",
+    "subset",
     "bisect_report",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}

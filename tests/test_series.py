@@ -207,6 +207,11 @@ def test_newer_version_of_format_patch_files_wins(tmp_path: Path) -> None:
 def test_cut_takes_the_first_patches_and_is_another_series() -> None:
     whole, cut = load("nullfs", ROOT / "patches"), load("nullfs:2", ROOT / "patches")
     assert subjects(cut) == subjects(whole)[:2]
+    first, _, third, fourth = subjects(whole)
+    picked = load("nullfs:1,3-4", ROOT / "patches")
+    assert (picked.name, subjects(picked)) == ("nullfs:1,3-4", [first, third, fourth])
+    assert len({picked.digest, whole.digest, cut.digest}) == 3
+    assert subjects(load("nullfs:3-3", ROOT / "patches")) == [third]
     assert cut.digest != whole.digest
     assert cut.scenario == whole.scenario
 
@@ -425,7 +430,9 @@ BAD_SPECS = {
     "nullfs:5": "--series nullfs:5: nullfs has 4 patches, so N in nullfs:N is from 0 to 4",
     "nullfs:x": "--series nullfs:x: no such series, folder, file or git range",
     "v6.18..HEAD": "--series v6.18..HEAD: a git range needs the clone it is in",
-    "none:1": "--series none:1: none has no patches to take the first of",
+    "nullfs:2,5": "--series nullfs:2,5: nullfs has 4 patches, so N in nullfs:N is from 1 to 4",
+    "nullfs:3-1": "--series nullfs:3-1: 3-1 is no list of patches",
+    "none:1": "--series none:1: none has no patches to take any of",
 }
 
 

@@ -18,6 +18,12 @@ _FIND = click.Choice(["bad", "fixed"])
 @click.option("--find", type=_FIND, default="bad", show_default=True,
               help="The commit that brings it; or with `fixed`, where --bad is the older one, the "
               "commit that repairs it.")  # fmt: skip
+@click.option("--kernels", multiple=True, metavar="DIR|FILE|deb:PATTERN", help=(
+    "Not commits but kernels, by their versions; nothing is built. May be repeated."))  # fmt: skip
+@click.option("--patches", is_flag=True, help=(
+    "Not commits but which patches of --series: the fewest that show the finding."))  # fmt: skip
+@click.option("--config", "configs", nargs=2, type=options.FILE, metavar="A B", help=(
+    "Not commits but which symbols of the .config B show what A does not."))  # fmt: skip
 @click.option("--measure", metavar="NAME", help=(
     "An observation that is a number, or boot.seconds, with --above or --below."))  # fmt: skip
 @click.option("--above", type=float, metavar="N", help="Bad is more than this.")
@@ -30,9 +36,12 @@ _FIND = click.Choice(["bad", "fixed"])
 @click.option("--status", "is_status", is_flag=True, help="Show where the last bisect is.")
 @click.option("--log", "is_log", is_flag=True, help="Print the last bisect's state, for --replay.")
 @click.option("--replay", type=options.FILE, metavar="FILE", help="Go on with such a state.")
-@click.option("--series", metavar="NAME|DIR|MBOX|none", help=(
-    "Patches to apply on each commit.  [default: none]"))  # fmt: skip
+@click.option("--series", metavar="NAME|DIR|MBOX|RANGE|none", help=(
+    "Patches to apply on each commit; with --patches and the like, on --base.  "
+    "[default: none on commits]"))  # fmt: skip
+@click.option("--base", metavar="REV", help="What the series is applied to, where no commit is.")
 @options.tree_option
+@options.kernel_option
 @options.kconfig_options
 @options.scenario_options
 @options.compress_option
@@ -52,39 +61,40 @@ def command(
     commit in between is bad only if it shows the same, and good only if it came as far. Exits
     with 0 if the commit was found, 1 if the ends do not differ, 125 if only a range is left.
 
+    In place of commits it goes over --kernels, or finds which part it takes of a series
+    (--patches), of two .configs (--config), or, with neither end named, of --cmdline.
+
     \b
     Examples:
       harness bisect --tree ~/linux --good v6.18 --bad v6.19-rc1
       harness bisect --tree ~/linux --good HEAD~64 --bad HEAD --scenario nullfs
       harness bisect --tree ~/linux --good v6.18 --bad HEAD --flaky 8
+      harness bisect --kernels /boot --kernels 'deb:linux-image-6.1.0-*-amd64'
+      harness bisect --patches --series ./v2.mbox --base 6.18.5
+      harness bisect --cmdline 'nullfs_rootfs quiet mitigations=off'
+      harness bisect --config good.config bad.config
       harness bisect --continue
     """
     # --help need not pay for these.
     from harness import bisect, bisect_report, bisect_result, bisect_state, paths  # noqa: PLC0415
     from harness import settings as settings_  # noqa: PLC0415
-    from harness.store import Store, write_atomically  # noqa: PLC0415
+    from harness.store import Store  # noqa: PLC0415
 
     options.set_talk(quiet=quiet, verbose=verbose)
     settings = settings_.load(Path.cwd())
-    if replay:
-        state = bisect_state.load(replay)
-    elif is_continue or is_status or is_log:
-        state = bisect_state.latest()
-    else:
-        state = bisect.begin(_question(settings, **given))
+    store = Store(paths.cache_dir())
+    is_begun = is_continue or is_status or is_log
+    state = _begun(replay) if replay or is_begun else _begin(settings, store, **given)
     folder = bisect_state.folder_of(state)
     if is_log:
         click.echo((folder / bisect_state.FILE).read_text(), nl=False)
         return 0
     if not is_status:
-        work = bisect.Bisect(state, settings=settings, store=Store(paths.cache_dir()))
-        state = work.run(lambda _: None)
+        bisect_state.check_folder(state)
+        state = bisect.Bisect(state, settings=settings, store=store).run(lambda _: None)
     result = bisect_result.of(state, is_over=not is_status)
     if not is_status:
-        write_atomically(folder / "bisect.json", bisect_result.encode(result))
-        write_atomically(folder / "bisect.html", bisect_report.page(result).encode())
-        if draft := bisect_report.mail(result):
-            write_atomically(folder / "reply.txt", draft.encode())
+        _write(folder, result)
     if is_json:
         sys.stdout.buffer.write(bisect_result.encode(result))
     else:
@@ -92,29 +102,88 @@ def command(
     return 0 if is_status else result.exit_code
 
 
+def _begun(file: Path | None) -> Any:
+    from harness import bisect_state  # noqa: PLC0415
+
+    return bisect_state.load(file) if file else bisect_state.latest()
+
+
+def _write(folder: Path, result: Any) -> None:
+    from harness import bisect_report, bisect_result  # noqa: PLC0415
+    from harness.store import write_atomically  # noqa: PLC0415
+
+    write_atomically(folder / "bisect.json", bisect_result.encode(result))
+    write_atomically(folder / "bisect.html", bisect_report.page(result).encode())
+    if draft := bisect_report.mail(result):
+        write_atomically(folder / "reply.txt", draft.encode())
+
+
+def _begin(settings: Any, store: Any, *, kernels: tuple[str, ...], **given: Any) -> Any:
+    from harness import arch, bisect_kernels, bisect_over  # noqa: PLC0415
+
+    question = _question(settings, kernels=kernels, **given)
+    if kernels:
+        return bisect_kernels.begin(question, kernels, arch.load(question.job.arch), store)
+    return bisect_over.begin(question, settings=settings, store=store)
+
+
 def _question(
     settings: Any, *, good: str | None, bad: str | None, find: str, measure: str | None,
     above: float | None, below: float | None, rounds: int | None, confidence: float,
+    kernels: tuple[str, ...], patches: bool, configs: tuple[Path, Path] | None,
     series: str | None, **given: Any,
 ) -> Any:  # fmt: skip
-    from harness.bisect_state import Question  # noqa: PLC0415
+    from harness.bisect_state import Over, Question  # noqa: PLC0415
     from harness.signature import Threshold  # noqa: PLC0415
 
-    if good is None or bad is None:
+    chosen = {
+        Over.KERNELS: bool(kernels), Over.PATCHES: patches, Over.CONFIG: bool(configs)
+    }  # fmt: skip
+    over = [each for each, is_given in chosen.items() if is_given] or [
+        Over.CMDLINE if given.get("cmdline") and not (good or bad) else Over.COMMITS
+    ]
+    if len(over) > 1:
         raise UsageError(
-            "a bisect needs both ends: --good REV and --bad REV",
-            hint="or --continue, to go on with the last one",
+            f"--{over[0].value} and --{over[1].value} are two questions", hint="ask one at a time"
         )
+    _check_ends(over[0].value, good, bad, given)
     if (measure is None) != (above is None and below is None) or None not in (above, below):
         raise UsageError("--measure NAME goes with one of --above N and --below N")
-    threshold = Threshold(name=measure, above=above, below=below) if measure else None
+    if series is None and (over[0] in (Over.COMMITS, Over.KERNELS)) and not given.get("kernel"):
+        series = "none"
     fixed = find == "fixed"
     return Question(
-        job=options.make_job(settings, series=series or "none", **given),
-        old=bad if fixed else good,
-        new=good if fixed else bad,
+        job=options.make_job(settings, series=series, **given),
+        old=(bad if fixed else good) or "",
+        new=(good if fixed else bad) or "",
+        over=over[0],
+        folder=Path.cwd(),
+        configs=configs or (),
         fixed=fixed,
-        threshold=threshold,
+        threshold=Threshold(name=measure, above=above, below=below) if measure else None,
         confidence=confidence,
         rounds=rounds or 1,
     )
+
+
+def _check_ends(over: str, good: str | None, bad: str | None, given: dict[str, Any]) -> None:
+    """Refuse what means nothing for what is gone over."""
+    if over == "commits":
+        if good is None or bad is None:
+            raise UsageError(
+                "a bisect needs both ends: --good REV and --bad REV",
+                hint="or --continue, to go on with the last one",
+            )
+        meaningless = {"base": "--base", "kernel": "--kernel"}
+    elif over == "kernels":
+        meaningless = {"base": "--base", "kernel": "--kernel", "tree": "--tree"}
+    else:
+        if good or bad:
+            raise UsageError(
+                f"--good and --bad are revisions, and --{over} has none",
+                hint="all of it is bad, and none of it good; --find fixed turns that round",
+            )
+        meaningless = {} if over == "cmdline" else {"kernel": "--kernel"}
+    for name, option in meaningless.items():
+        if given.get(name):
+            raise UsageError(f"a bisect over {over} has no {option}", hint="drop it")

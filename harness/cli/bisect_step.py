@@ -29,6 +29,7 @@ def command(*, tree: Path | None, like: str | None, series: str | None, **given:
 
     \b
     Examples:
+      harness bisect-step --tree ~/linux
       git bisect run harness bisect-step --scenario boot
       git bisect run harness bisect-step --like 20261125-101500-5c0ffee5
     """

@@ -57,7 +57,7 @@ _TREE = (
 _SERIES = (
     click.option("--series", metavar="NAME|DIR|MBOX|RANGE|lore:MSGID|-|none", help=(
         "The patches: a name, a folder, an mbox, a git range (with --tree), a message-id, "
-        "standard input, or none. NAME:N takes the first N.  [default: nullfs]")),
+        "standard input, or none. NAME:N takes the first N, NAME:N-M,K those.  [default: nullfs]")),
     click.option("--base", metavar="REV", help=(
         "What the series is applied to: a kernel version, or a revision of --tree.  "
         "[default: the series' first]")),
