@@ -9,18 +9,19 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from harness import apply, base, gitmend, gitrepo
+from harness import apply, base, gitmend, gitrepo, notes
 from harness.base import Base
 from harness.job import AppliedPatch, PatchState, Series, Tree
-from harness.store import Entry, Store
+from harness.store import Entry, Store, digest_of
 
-_SCHEMA = "1"
+_SCHEMA = "2"
 _FILE = "tree.json"
 
 # What Kconfig never reads. Anything not listed is held to change the configuration.
 _NO_KCONFIG_SUFFIXES = frozenset(
     {".c", ".h", ".S", ".rst", ".txt", ".yaml", ".dts", ".dtsi", ".json"}
 )
+_CODE, _TOOLS = (".c", ".h", ".S"), ("scripts/", "tools/")
 _MAKE_NAMES = frozenset({"Makefile", "Kbuild"})
 # $(shell …) in Kconfig runs programs from these, whatever their suffix.
 _KCONFIG_FOLDERS = frozenset({"scripts", "tools"})
@@ -107,17 +108,35 @@ def _make(series: Series, found: Base, store: Store) -> Tree:
 
 
 def _config_id(found: Base, commit: str, tree_hash: str) -> str:
+    of_base = _config_id_of_base(found)
     if commit == found.commit:
-        return found.tree_hash
+        return of_base
     names = gitrepo.check(
         found.repo.path, ["diff-tree", "-r", "-z", "--name-only", found.commit, commit]
     )
     changed = (name for name in names.split("\0") if name)
-    return tree_hash if any(map(is_config_relevant, changed)) else found.tree_hash
+    return tree_hash if any(map(is_config_relevant, changed)) else of_base
+
+
+def _config_id_of_base(found: Base) -> str:
+    """Return a digest of what Kconfig reads, which most commits leave as it was."""
+    note = found.repo.records / "kconfig" / f"{found.commit}.json"
+    known = notes.read(note, found.commit)
+    if known:
+        return known["id"]
+    listed = gitrepo.check(found.repo.path, ["ls-tree", "-r", "-z", "--full-tree", found.commit])
+    files = (line for line in listed.split("\0") if line)
+    read = "\0".join(line for line in files if is_config_relevant(line.partition("\t")[2]))
+    found_id = digest_of(read.encode(errors="surrogateescape"))
+    notes.write(note, found.commit, {"id": found_id})
+    return found_id
 
 
 def is_config_relevant(name: str) -> bool:
     """Whether a change to the file `name` (from the top of the tree) may change a .config."""
+    # Nine in ten; to look closer at a whole tree takes a second.
+    if name.endswith(_CODE) and not name.startswith(_TOOLS) and "Kconfig" not in name:
+        return False
     path = PurePosixPath(name)
     if path.name.startswith("Kconfig") or path.parts[0] in _KCONFIG_FOLDERS:
         return True

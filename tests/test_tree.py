@@ -395,7 +395,7 @@ def test_only_some_files_can_change_a_config(name: str, *, is_relevant: bool) ->
 def test_config_id_changes_with_kconfig_only(two: Series, tmp_path: Path, store: Store) -> None:
     diff = '---\n--- a/Kconfig\n+++ b/Kconfig\n@@ -1 +1 @@\n-mainmenu "tiny"\n+mainmenu "x"\n'
     base = made(NONE, store)
-    assert made(two, store).config_id == base.config_id == base.tree_hash
+    assert made(two, store).config_id == base.config_id
     changed = made(series_of(tmp_path / "s", diff), store)
     assert changed.config_id == changed.tree_hash != base.tree_hash
 
@@ -429,6 +429,21 @@ def test_clone_is_read_and_nothing_in_it_changes(clone: Path, store: Store, tmp_
     assert state_of(clone) == before
     assert found.base == "HEAD"
     assert found.base_commit == git(clone, "rev-parse", "HEAD")
+
+
+def test_commits_of_a_clone_share_what_kconfig_makes_of_them(clone: Path, store: Store) -> None:
+    def config_id() -> str:
+        git(clone, "commit", "-q", "-a", "-m", "change")
+        return made(NONE, store, clone=clone).config_id
+
+    before = made(NONE, store, clone=clone)
+    (clone / "fs/namespace.c").write_text("int other;\n")
+    assert config_id() == before.config_id
+    (clone / "Kconfig").write_text('mainmenu "other"\n')
+    changed = config_id()
+    assert changed != before.config_id
+    git(clone, "revert", "--no-edit", "HEAD")
+    assert made(NONE, store, clone=clone).config_id == before.config_id
 
 
 def test_linked_worktree_shallow_and_bare_clones_work(
@@ -660,7 +675,7 @@ def test_shipped_series_applies_to_its_bases(version: str, states: list[str]) ->
     store = Store(paths.cache_dir())
     applied = made(found, store, version)
     assert [patch.state for patch in applied.patches] == states
-    assert applied.config_id == made(NONE, store, version).tree_hash
+    assert applied.config_id == made(NONE, store, version).config_id
     record = json.loads((applied.repo / f"harness/bases/{version}.json").read_bytes())
     assert version in record["source"]
     assert "sha256:" in record["source"]
