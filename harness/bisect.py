@@ -20,6 +20,9 @@ from harness.store import Store
 
 # Seconds, until a build and a boot were made.
 _GUESS_BUILD, _GUESS_BOOT = 30.0, 1.0
+# How often the good commit next to the answer is booted again: half of the findings that show in
+# half of the boots are unmasked by each.
+_PROOFS = 2
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,28 +60,73 @@ class Bisect:
         """
         if self.state.signature is None and not self._ends():
             return self.state
-        while (name := self.next()) is not None:
-            self._answer(self._boot(name))
-            on_try(self.state)
+        while (name := self._next()) is not None or self._is_doubtful():
+            if name is not None:
+                self._answer(self._boot(name))
+                on_try(self.state)
         return self.state
 
-    def next(self) -> str | None:
+    def _next(self) -> str | None:
         """Return the commit to try next; None if the answer is there, or cannot be had."""
         state = self.state
         if state.question.over.is_subset:
             return state.step().ask
         history, tallies = state.history(), state.tallies()
         found = history.posterior(tallies)
-        if not found or max(found.values()) >= self._sure():
+        if not found or max(found.values()) >= state.enough:
             return None
         boots = [t.seconds - t.build_s for t in state.tries if t.class_ != REUSED] or [_GUESS_BOOT]
         builds = [t.build_s for t in state.tries if t.build_s > 1] or [_GUESS_BUILD]
         boot, build = (max(0.1, sum(each) / len(each)) for each in (boots, builds))
         built = {t.commit: boot for t in state.tries}
-        return history.next(tallies, cost=built, default_cost=build + boot, barred=state.barred())
+        choice = history.choose(
+            tallies, cost=built, default_cost=build + boot, barred=state.barred()
+        )
+        if choice:
+            likeliest = max(found, key=lambda name: found[name])
+            odds = f", {likeliest[:12]} with {found[likeliest]:.0%}" if state.is_flaky else ""
+            log.say(
+                f"{len(found)} can be it{odds}; some {max(1, round(choice.tries))} tries, "
+                f"{choice.seconds / 60:.1f} minutes"
+            )
+        return choice.name if choice else None
 
-    def _sure(self) -> float:
-        return self.state.question.confidence if self.state.question.is_flaky else 1.0 - 1e-9
+    # --- whether it is so ---------------------------------------------------------------
+
+    def _is_doubtful(self) -> bool:
+        """Whether a finding that was held to show each time does not: then the odds are weighed.
+
+        What is good next to the answer is booted again for that, as often as is cheap.
+        """
+        state, over = self.state, self.state.question.over
+        if state.is_flaky or over.is_subset or state.signature is None:
+            return False
+        found = state.history().posterior(state.tallies())
+        if not found:
+            return self._doubt()
+        booted = [each for each in state.tries if each.class_ != REUSED]
+        near = self._nearest_good()
+        if len(found) > 1 or not state.signature.is_of_a_boot or not booted or near is None:
+            return False
+        while self.state.proofs < _PROOFS:
+            again = self._boot(near, is_fresh=True)
+            if self._told(again) is Class.BAD:
+                self._answer(again)
+                return self._doubt()
+            self._set(proofs=self.state.proofs + 1)
+        return False
+
+    def _doubt(self) -> bool:
+        log.warn("the tries contradict each other: the finding comes and goes, so odds are weighed")
+        self._set(contradicted=True)
+        return True
+
+    def _nearest_good(self) -> str | None:
+        """Return the commit without the finding that was tried nearest to the answer."""
+        at = {each.name: n for n, each in enumerate(self.state.between.commits)}
+        goods = [each.commit for each in self.state.tries if each.told is Class.GOOD]
+        choose = min if self.state.question.fixed else max
+        return choose(goods, key=lambda name: at.get(name, -1), default=None)
 
     # --- the ends -----------------------------------------------------------------------
 
@@ -122,8 +170,7 @@ class Bisect:
 
     # --- a try --------------------------------------------------------------------------
 
-    def _boot(self, commit: str) -> Attempt:
-        question = self.state.question
+    def _boot(self, commit: str, *, is_fresh: bool = False) -> Attempt:
         log.say(f"- {bisect_over.words_of(self.state, commit)}")
         started = time.monotonic()
         job = bisect_over.job_of(self.state, commit)
@@ -135,7 +182,7 @@ class Bisect:
             facts = signature.facts_of_fault(error)
             return Attempt(commit=commit, facts=facts, seconds=seconds, build_s=seconds)
         build_s = time.monotonic() - started
-        kept = bootcache.run(pipeline, is_fresh=question.is_flaky)
+        kept = bootcache.run(pipeline, is_fresh=is_fresh or self.state.is_flaky)
         return Attempt(
             commit=commit,
             facts=signature.facts_of(kept.result, str(kept.folder or "")),
@@ -147,10 +194,7 @@ class Bisect:
 
     def _answer(self, each: Attempt) -> None:
         """Keep what a try says of the question."""
-        found, good = self.state.signature, self.state.good
-        if found is None or good is None:
-            raise RuntimeError("the ends are not known")
-        told = signature.classify(found, each.facts, good)
+        told = self._told(each)
         is_reused = each.is_reused and told in (Class.GOOD, Class.BAD)
         answer = Try(
             commit=each.commit,
@@ -166,6 +210,12 @@ class Bisect:
         log.say(f"{told.value}{' (reused)' if is_reused else ''}: {each.facts.reason}")
         seconds = round(self.state.seconds + each.seconds, 2)
         self._set(tries=(*self.state.tries, answer), seconds=seconds)
+
+    def _told(self, each: Attempt) -> Class:
+        found, good = self.state.signature, self.state.good
+        if found is None or good is None:
+            raise RuntimeError("the ends are not known")
+        return signature.classify(found, each.facts, good)
 
     def _set(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)

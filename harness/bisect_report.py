@@ -94,6 +94,7 @@ def _first(result: BisectResult, first: FirstBad) -> list[str]:
     before = "without it" if result.over.is_subset else "before it "
     said = first.parent_said if result.over.is_subset else f"{_name(result, first.parent)} "
     said += "" if result.over.is_subset else first.parent_said
+    said += f", and {result.proofs} times more" if result.proofs else ""
     return [*lines, "", f"  {before}  {said}", ""]
 
 

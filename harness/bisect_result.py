@@ -101,6 +101,8 @@ class BisectResult(msgspec.Struct, frozen=True, kw_only=True):
     relevant: int
     total: int
     skipped: list[TryResult]
+    proofs: int
+    """How often the commit before it was booted again, in the end, and stayed good."""
     seconds: float
     repro: str
     is_merge_base: bool
@@ -127,8 +129,7 @@ def _answer(state: State) -> _Answer:
         return _Answer(part=part or (), is_found=part is not None)
     found = state.history().posterior(state.tallies())
     likely = sorted(found.items(), key=lambda item: -item[1])
-    sure = state.question.confidence if state.question.is_flaky else 1.0 - 1e-9
-    return _Answer(likely=likely, is_found=bool(likely) and likely[0][1] >= sure)
+    return _Answer(likely=likely, is_found=bool(likely) and likely[0][1] >= state.enough)
 
 
 def of(state: State, *, is_over: bool) -> BisectResult:
@@ -173,6 +174,7 @@ def of(state: State, *, is_over: bool) -> BisectResult:
         relevant=len(state.mattering),
         total=len(state.between.commits),
         skipped=[each for each in tries if each.told in (Class.OTHER, Class.UNTESTABLE)],
+        proofs=state.proofs,
         seconds=state.seconds,
         repro=bisect_over.repro(state),
         is_merge_base=state.between.is_merge_base,

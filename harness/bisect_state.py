@@ -96,8 +96,22 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     mattering: tuple[str, ...] = ()
     strays: bool = False
     """Whether the good end has shown the finding, now and then."""
+    contradicted: bool = False
+    """Whether tries were at odds, though the finding was held to show each time."""
+    proofs: int = 0
+    """How often the good commit next to the answer was booted again, and stayed good."""
     tries: tuple[Try, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether one try settles nothing."""
+        return self.question.is_flaky or self.contradicted
+
+    @property
+    def enough(self) -> float:
+        """How likely a commit has to be to be the answer."""
+        return self.question.confidence if self.is_flaky else 1.0 - 1e-9
 
     def history(self) -> History:
         """Return the range as the chooser knows it."""
@@ -107,7 +121,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             for each in self.between.commits
         ]
         rates = None
-        if self.question.is_flaky:
+        if self.is_flaky:
             # Booted as often and never shown, it hardly ever strays.
             rates = Rates() if self.strays else Rates(shows=(3.0, 5.0), strays=(0.5, 19.5))
         return History(commits, rates)

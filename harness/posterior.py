@@ -32,6 +32,17 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     good: int = 0
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """The commit to try next, and the seconds until the answer if all goes as it can be expected.
+
+    `tries` is how many that will be.
+    """
+
+    name: str
+    tries: float
+    seconds: float
+
+
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
     """Pseudo-counts (shows, does not): with its cause in the kernel, and without.
 
@@ -96,28 +107,32 @@ class History:
             self.rates.strays, without_bad, without_good
         )
 
-    def next(
+    def choose(
         self,
         tallies: Mapping[str, Tally],
         *,
         cost: Mapping[str, float],
         default_cost: float,
         barred: frozenset[str] = frozenset(),
-    ) -> str | None:
+    ) -> Choice | None:
         """Return the commit to try next: most information a second; None if none would tell.
 
         `cost` has the seconds of those that are cheaper than others, as they are built already.
         """
         found = self.posterior(tallies)
-        best: tuple[float, str] | None = None
+        odds = _Odds(found, self._at)
+        best: tuple[float, float, str] | None = None
         for name in self._weighed(found):
             if name in barred or (self.rates is None and name in tallies):
                 continue
-            gain = self._gain(name, found, tallies) / cost.get(name, default_cost)
-            gain *= self._hope(name, barred)
+            bits = self._gain(name, odds, tallies)
+            gain = bits * self._hope(name, barred) / cost.get(name, default_cost)
             if gain > _TINY and (best is None or gain > best[0]):
-                best = (gain, name)
-        return best[1] if best else None
+                best = (gain, bits, name)
+        if best is None:
+            return None
+        gain, bits, name = best
+        return Choice(name=name, tries=odds.bits / bits, seconds=odds.bits / gain)
 
     def _hope(self, name: str, barred: frozenset[str]) -> float:
         """Return how likely a commit can answer: what its neighbours could not, it seldom can."""
@@ -134,13 +149,12 @@ class History:
         step = max(1, len(likely) // _WEIGHED)
         return likely[::step]
 
-    def _gain(self, name: str, found: Mapping[str, float], tallies: Mapping[str, Tally]) -> float:
+    def _gain(self, name: str, odds: "_Odds", tallies: Mapping[str, Tally]) -> float:
         """Return the bits that one more try of a commit is expected to give."""
-        mask = self._masks[self._at[name]]
-        having = sum(p for other, p in found.items() if mask >> self._at[other] & 1)
+        having = odds.within(self._masks[self._at[name]])
         if self.rates is None:
             return _entropy(having)
-        shows, strays = self._rates_now(found, tallies)
+        shows, strays = self._rates_now(odds.found, tallies)
         bad = having * shows + (1 - having) * strays
         # What it says of whether the commit has it.
         return _entropy(bad) - having * _entropy(shows) - (1 - having) * _entropy(strays)
@@ -157,6 +171,25 @@ class History:
             counts[side][0] += tally.bad
             counts[side][1] += tally.good
         return counts[0][0] / sum(counts[0]), counts[1][0] / sum(counts[1])
+
+
+class _Odds:
+    """How likely each commit is the one, by its place in the history."""
+
+    def __init__(self, found: Mapping[str, float], at: Mapping[str, int]) -> None:
+        self.found = found
+        self.bits = sum(-p * log2(p) for p in found.values())
+        self._mask = 0
+        for name in found:
+            self._mask |= 1 << at[name]
+        self._by_place = [(at[name], p) for name, p in found.items()]
+        self._is_even = len(set(found.values())) == 1
+
+    def within(self, mask: int) -> float:
+        """Return how likely the one is among those of a mask."""
+        if self._is_even:  # by far the most histories: the tens of thousands of a release
+            return (mask & self._mask).bit_count() / len(self._by_place)
+        return sum(p for place, p in self._by_place if mask >> place & 1)
 
 
 def _beta(prior: tuple[float, float], hits: int, misses: int) -> float:

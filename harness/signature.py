@@ -85,6 +85,11 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     wrong: Mapping[str, str | None] = {}
     threshold: Threshold | None = None
 
+    @property
+    def is_of_a_boot(self) -> bool:
+        """Whether it shows when a kernel is booted, and not before."""
+        return self.kind not in (Kind.BUILD, Kind.SYMBOL)
+
 
 def facts_of(run: RunResult, folder: str = "") -> Facts:
     """Return the facts of a run."""
@@ -166,7 +171,7 @@ def classify(signature: Signature, facts: Facts, good: Facts) -> Class:
     if not facts.is_built:
         is_same = facts.outcome is signature.outcome and _unbuilt_title(facts) == signature.title
         return Class.BAD if is_same else Class.UNTESTABLE
-    if signature.kind in (Kind.BUILD, Kind.SYMBOL):
+    if not signature.is_of_a_boot:
         return Class.GOOD
     if signature.threshold:
         return _by_threshold(signature.threshold, facts)

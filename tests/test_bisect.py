@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -34,10 +35,9 @@ def bisect(harness: Harness, project: Path) -> Bisect:
     """Bisect the clone of the project, from its first commit to `main`."""
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        ends = () if "--good" in arguments or "--continue" in arguments else (
-            "--good", "start", "--bad", "main"
-        )  # fmt: skip
-        tree = () if "--continue" in arguments else ("--tree", "linux")
+        goes_on = {"--continue", "--replay"} & {*arguments}
+        ends = () if "--good" in arguments or goes_on else ("--good", "start", "--bad", "main")
+        tree = () if goes_on else ("--tree", "linux")
         return harness("bisect", *tree, *ends, "--json", *arguments, cwd=project)
 
     return run
@@ -81,6 +81,7 @@ def test_the_commit_that_brings_a_panic_is_found_and_what_cannot_matter_is_not_t
     assert (found["relevant"], found["total"]) == (3, 14)
     assert len(found["tries"]) == 4
     assert "3 of 14 commits can matter" in done.stderr
+    assert "3 can be it; some 2 tries, 0." in done.stderr
     assert (git(clone, "status", "--porcelain"), git(clone, "rev-parse", "HEAD")) == before
 
     folder = Path(os.environ["XDG_STATE_HOME"]) / "harness/bisects" / found["id"]
@@ -194,11 +195,13 @@ def test_a_bisect_that_is_killed_ten_times_goes_on_and_ends_alike(
     made = grow(clone, *[OLD] * 9, *[BUG] * 7)
     argv = [sys.executable, "-m", "harness", "bisect"]
     words = ["--tree", "linux", "--good", "start", "--bad", "main"]
+    said = project / "said"
     for number in range(10):
-        child = subprocess.Popen(
-            [*argv, *(words if not number else ["--continue"])],
-            cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        with said.open("a") as stream:
+            child = subprocess.Popen(
+                [*argv, *(words if not number else ["--continue"])],
+                cwd=project, stdout=subprocess.DEVNULL, stderr=stream,
+            )  # fmt: skip
         state = Path(os.environ["XDG_STATE_HOME"]) / "harness/bisects"
         while not list(state.glob("*/state.json")) and child.poll() is None:
             time.sleep(0.01)
@@ -211,6 +214,10 @@ def test_a_bisect_that_is_killed_ten_times_goes_on_and_ends_alike(
     assert found["first_bad"]["commit"] == made[9]
     commits = [each["commit"] for each in found["tries"]]
     assert len(commits) == len(set(commits))
+    # A build that came to its end is never made again: a kill costs at most the one it cuts off.
+    stages = (said.read_text() + done.stderr).splitlines()
+    builds = [line for line in stages if re.match(r"build +\d", line) and "cached" not in line]
+    assert 0 < len(builds) <= len(commits)
 
 
 def test_git_bisect_run_takes_a_step_of_ours(clone: Path, project: Path, harness: Harness) -> None:
@@ -236,6 +243,28 @@ def test_git_bisect_run_takes_a_step_of_ours(clone: Path, project: Path, harness
     assert harness(*step, cwd=project).returncode == 125
     git(clone, "checkout", "-q", made[2])
     assert harness(*step, "--like", run, cwd=project).returncode == 125
+
+
+def test_a_good_that_was_none_is_unmasked_and_the_odds_are_weighed(
+    bisect: Bisect, clone: Path, project: Path, harness: Harness
+) -> None:
+    made = grow(clone, *[OLD] * 3, *[BUG] * 6)
+    first = read(bisect())
+    assert (first["first_bad"]["commit"], first["proofs"]) == (made[3], 2)
+    state = json.loads(harness("bisect", "--log", cwd=project).stdout)
+    # As if the bug had not shown in the one boot of a commit that has it.
+    good = next(each for each in state["tries"] if each["told"] == "good")
+    ends = [each for each in state["tries"] if each["commit"] in (made[8], state["between"]["old"])]
+    state.update(tries=[*ends, {**good, "commit": made[5], "class": "good"}], proofs=0)
+    file = project / "state.json"
+    file.write_text(json.dumps(state))
+    done = bisect("--replay", file)
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert "the tries contradict each other" in done.stderr
+    assert found["first_bad"]["commit"] == made[3]
+    assert 0.99 <= found["confidence"] < 1
+    assert f"{made[3][:12]} with " in done.stderr
 
 
 def test_what_cannot_be_asked_is_said_in_a_line(

@@ -50,9 +50,10 @@ def bisect(
         likeliest = max(found, key=lambda name: found[name])
         if found[likeliest] >= confidence - 1e-9:
             return likeliest, tries
-        name = history.next(tallies, cost={}, default_cost=1.0, barred=barred)
-        if name is None:
+        choice = history.choose(tallies, cost={}, default_cost=1.0, barred=barred)
+        if choice is None:
             return None, tries
+        name = choice.name
         if name in untestable:
             barred |= {name}
             continue
@@ -128,7 +129,26 @@ def test_a_finding_in_half_of_the_boots_is_found_with_few_more_tries() -> None:
 def test_what_is_built_already_is_tried_before_what_must_be_built() -> None:
     history = History(line(9), Rates())
     tallies = {"c8": Tally(bad=1), "good": Tally(good=1)}
-    dear = history.next(tallies, cost={}, default_cost=30.0)
-    cheap = history.next(tallies, cost={"c2": 1.0}, default_cost=30.0)
-    assert (dear, cheap) != (cheap, dear)
-    assert cheap == "c2"
+    dear = history.choose(tallies, cost={}, default_cost=30.0)
+    cheap = history.choose(tallies, cost={"c2": 1.0}, default_cost=30.0)
+    assert dear
+    assert dear.name == "c3"
+    assert cheap
+    assert cheap.name == "c2"
+
+
+def test_what_is_left_is_said_in_tries_and_seconds() -> None:
+    choice = History(line(64)).choose({"c63": Tally(bad=1)}, cost={}, default_cost=10.0)
+    assert choice
+    assert choice.tries == pytest.approx(6)
+    assert choice.seconds == pytest.approx(60)
+    flaky = History(line(64), Rates()).choose({"c63": Tally(bad=1)}, cost={}, default_cost=10.0)
+    assert flaky
+    assert flaky.tries > 30
+
+
+def test_the_commits_of_a_release_are_not_too_many() -> None:
+    history = History(line(16_000))
+    choice = history.choose({"c15999": Tally(bad=1)}, cost={}, default_cost=10.0)
+    assert choice
+    assert abs(int(choice.name[1:]) - 8_000) < 32
