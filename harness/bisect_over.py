@@ -11,7 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from harness import bisect_config, bisect_history, bisect_state, command, params, series, subset
+from harness import (
+    bisect_config,
+    bisect_history,
+    bisect_state,
+    command,
+    params,
+    runs,
+    series,
+    subset,
+)
 from harness.bisect_history import Listed, Range
 from harness.bisect_state import Over, Question, State
 from harness.errors import UsageError
@@ -34,7 +43,7 @@ def begin(question: Question, *, settings: Settings, store: Store) -> State:
         if question.job.tree is None:
             raise UsageError("a bisect needs the clone that has the commits", hint="add --tree DIR")
         return start(question, bisect_history.read(question.job.tree, question.old, question.new))
-    number = bisect_state.new_id(secrets.token_hex(4))
+    number = runs.new_id(secrets.token_hex(4))
     if question.over is Over.CONFIG:
         folder = bisect_state.bisects_dir() / number
         items = bisect_config.items(
@@ -55,7 +64,7 @@ def begin(question: Question, *, settings: Settings, store: Store) -> State:
 
 def start(question: Question, between: Range, number: str | None = None) -> State:
     """Return a bisect that has asked nothing yet, and keep it."""
-    number = number or bisect_state.new_id(secrets.token_hex(4))
+    number = number or runs.new_id(secrets.token_hex(4))
     state = State(id=number, question=question, between=between)
     bisect_state.save(state)
     return state

@@ -4,11 +4,10 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from harness import paths, runs, subset
+from harness import document, paths, subset
 from harness.bisect_history import Range
 from harness.errors import UsageError
 from harness.job import Job
@@ -205,19 +204,8 @@ def load(path: Path) -> State:
         UsageError: it is none.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=State, dec_hook=_path)
+        return msgspec.json.decode(path.read_bytes(), type=State, dec_hook=document.decode_path)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
         raise UsageError(f"{path}: not a bisect of this version: {error}") from error
-
-
-def _path(type_: type, value: Any) -> Path:
-    if type_ is not Path:
-        raise NotImplementedError
-    return Path(value)
-
-
-def new_id(nonce: str) -> str:
-    """Return the name of a new bisect."""
-    return runs.new_id(nonce)

@@ -9,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
+from harness import document
 from harness.errors import EXIT_INTERRUPTED, UsageError
 from harness.job import Job
 
@@ -48,7 +49,7 @@ def encode(value: msgspec.Struct) -> bytes:
 
 def decode_task(data: bytes) -> Task:
     """Read a `Task` back."""
-    return msgspec.json.decode(data, type=Task, dec_hook=_path)
+    return msgspec.json.decode(data, type=Task, dec_hook=document.decode_path)
 
 
 def decode_done(data: bytes) -> Done:
@@ -58,12 +59,6 @@ def decode_done(data: bytes) -> Done:
         msgspec.DecodeError: the process wrote something else.
     """
     return msgspec.json.decode(data, type=Done)
-
-
-def _path(type_: type, value: Any) -> Path:
-    if type_ is not Path:
-        raise NotImplementedError
-    return Path(value)
 
 
 def run(task: Task) -> Done:
