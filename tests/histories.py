@@ -5,10 +5,10 @@ profile tiny does not compile, as in a real range; some are edits of compiled fi
 nothing but a comment, and so the same kernel.
 """
 
+import os
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from harness import base
 from harness.base import Base
@@ -16,7 +16,7 @@ from harness.store import Store
 
 VERSION = "6.18.5"
 NAMESPACE, STATFS, MAIN = "fs/namespace.c", "fs/statfs.c", "init/main.c"
-KCONFIG = "fs/Kconfig"
+KCONFIG, MEMINFO = "fs/Kconfig", "fs/proc/meminfo.c"
 DRIVER = "drivers/net/ethernet/realtek/8139too.c"
 
 Edit = Callable[[str], str]
@@ -105,6 +105,19 @@ UNCRASH = replace('\n\tpanic("another bug");\n', "")
 # The first function of the system call that every boot makes.
 _STATFS = "int user_statfs(const char __user *pathname, struct kstatfs *st)\n{\n"
 WARNS = replace(_STATFS, f'{_STATFS}\tWARN_ONCE(1, "statfs was called");\n')
+SYMBOL = append('\nconfig HARNESS_ERRNO\n\tbool "Another errno"')
+_ERRNO = "return IS_ENABLED(CONFIG_HARNESS_ERRNO) ? -ELOOP : -EINVAL"
+ERRNO_OF_SYMBOL = replace(_ABSOLUTE, _ABSOLUTE.replace("return -EINVAL", _ERRNO))
+_SHMEM = '"Shmem:          ", i.sharedram'
+MORE_MEMORY = replace(_SHMEM, f"{_SHMEM} + 1024")
+_ORDERS = "".join(
+    f"\tmutex_{what}(&{which});\n"
+    for first, second in (("one", "other"), ("other", "one"))
+    for what, which in (("lock", first), ("lock", second), ("unlock", second), ("unlock", first))
+)
+DEADLOCKS = replace(
+    _STATFS, f"static DEFINE_MUTEX(one);\nstatic DEFINE_MUTEX(other);\n\n{_STATFS}{_ORDERS}"
+)
 
 
 def culprit(subject: str, file: str, edit: Edit) -> Change:
@@ -184,15 +197,49 @@ HISTORIES: tuple[History, ...] = (
         signature="WARNING in user_statfs",
         arguments=("--scenario", "nullfs"),
     ),
-)
+    # The symbol that the job asks for is there from half way on.
+    History(
+        name="symbol",
+        changes=[
+            *filler(31),
+            culprit("fs: another symbol", KCONFIG, SYMBOL),
+            *filler(15, 31),
+            culprit("namespace: an errno of the symbol", NAMESPACE, ERRNO_OF_SYMBOL),
+            *filler(16, 46),
+        ],
+        culprit=47,
+        signature="pivot.pivot_root is ELOOP",
+        arguments=("--scenario", "nullfs", "--kconfig", "CONFIG_HARNESS_ERRNO=y # soft"),
+    ),
+    History(
+        name="memory",
+        changes=[*filler(10), culprit("meminfo: more", MEMINFO, MORE_MEMORY), *filler(53, 10)],
+        culprit=10,
+        signature="memory.shmem_after_kib above 70000",
+        arguments=(
+            "--scenario", "nullfs", "--flow", "memory",
+            "--measure", "memory.shmem_after_kib", "--above", "70000",
+        ),
+    ),
+    History(
+        name="lockdep",
+        changes=[*filler(25), culprit("statfs: two locks", STATFS, DEADLOCKS), *filler(38, 25)],
+        culprit=25,
+        signature="lockdep: possible circular locking dependency detected",
+        arguments=("--scenario", "nullfs", "--flavor", "lockdep"),
+    ),
+)  # fmt: skip
 
 
 class Clone:
-    """A bare clone with every history as a branch; its objects are the tool's own repository's."""
+    """A bare clone with every history as a branch; its objects are the tool's own repository's.
 
-    def __init__(self, folder: Path, store: Store) -> None:
+    It is always in one place, in the cache: another clone has another worktree, of 1.7 GB.
+    """
+
+    def __init__(self, store: Store) -> None:
         found: Base = base.find(VERSION, store)
-        self.path = folder / "histories.git"
+        self.path = store.root / "tests/histories.git"
         self.base = found.commit
         self._git("init", "-q", "--bare", str(self.path), inside=False)
         alternates = self.path / "objects/info/alternates"
@@ -232,9 +279,13 @@ class Clone:
                     b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
                 )
         stream.append(b"done\n")
-        exported = self.path / "marks"
-        self._git("fast-import", "--quiet", f"--export-marks={exported}", stdin=b"".join(stream))
+        exported = self.path / f"marks-{os.getpid()}"
+        self._git(
+            "fast-import", "--quiet", "--force", f"--export-marks={exported}",
+            stdin=b"".join(stream),
+        )  # fmt: skip
         found = dict(line.split() for line in exported.read_text().splitlines())
+        exported.unlink()
         return [found[f":{number}"] for number in range(1, marks + 1)]
 
 

@@ -14,9 +14,9 @@ pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def clone() -> Clone:
     """One clone for all, so that all kernels are built in one worktree."""
-    return Clone(tmp_path_factory.mktemp("bisect"), Store(paths.cache_dir()))
+    return Clone(Store(paths.cache_dir()))
 
 
 @pytest.mark.parametrize(
