@@ -2,13 +2,14 @@
 
 from harness import paths, printable
 from harness.bisect_result import BisectResult, Ending, FirstBad, Item, TryResult
+from harness.bisect_skipped import Skipped, Span
 from harness.bisect_state import Over
 from harness.report import Style, plain
 
 _DATA = paths.PACKAGE_DIR / "data"
 _SHORT = 12
 _WIDTH = 72
-_MAX_EVIDENCE = 8
+_MAX_EVIDENCE, _MAX_SKIPPED = 8, 4
 _NOUNS = {
     Over.COMMITS: "commits",
     Over.KERNELS: "kernels after the old end",
@@ -36,11 +37,8 @@ def text(result: BisectResult, folder: str, *, style: Style = plain) -> str:
     lines += [f"  range       {count}"]
     lines += ["", *(f"  {_row(result, each)}" for each in result.tries)]
     if result.skipped:
-        lines += ["", "could not be told"]
-        lines += [
-            f"  {_name(result, each.commit)} {each.outcome}: {each.reason}"
-            for each in result.skipped
-        ]
+        lines += ["", "in the way, and not what is looked for"]
+        lines += [line for each in result.skipped for line in _skipped(result, each)]
     if result.ended in (Ending.RANGE, Ending.UNDER_WAY) and result.suspects:
         lines += ["", "what is left"]
         lines += [
@@ -104,6 +102,26 @@ def _row(result: BisectResult, each: TryResult) -> str:
     return f"{name}  {told:13} {each.seconds:7.1f} s  {each.subject}"
 
 
+def _skipped(result: BisectResult, each: Skipped) -> list[str]:
+    names = [_name(result, commit) for commit in each.commits]
+    more = f" and {len(names) - _MAX_SKIPPED} more" if len(names) > _MAX_SKIPPED else ""
+    words = each.title if each.title.startswith(each.outcome) else f"{each.outcome}: {each.title}"
+    lines = [
+        f"  {words}",
+        f"    {'tried':{_SHORT}}{', '.join(names[:_MAX_SKIPPED])}{more}",
+    ]
+    for word, span in (("brought in", each.began), ("gone in", each.ended)):
+        if span:
+            lines += [f"    {word:{_SHORT}}{_span(result, span)}"]
+    return lines
+
+
+def _span(result: BisectResult, span: Span) -> str:
+    noun = "kernel" if result.over is Over.KERNELS else "commit"
+    count = f"{span.commits} {noun}{'' if span.commits == 1 else 's'}"
+    return f"{_name(result, span.after)}..{_name(result, span.until)} ({count})"
+
+
 def _name(result: BisectResult, name: str) -> str:
     if result.over is Over.COMMITS:
         return name[:_SHORT]
@@ -139,6 +157,7 @@ def mail(result: BisectResult) -> str:
         "",
         f"Bisected between {result.good} and {result.bad} in {len(result.tries)} tries;",
         f"{result.relevant} of {result.total} commits can matter; {result.confidence:.1%} sure.",
+        *_beside(result),
         "To repeat it:",
         "",
         f"    {result.repro}",
@@ -147,6 +166,12 @@ def mail(result: BisectResult) -> str:
     if result.looked_for == "bad":
         lines += [f"#regzbot introduced: {first.commit}", ""]
     return "\n".join(lines)
+
+
+def _beside(result: BisectResult) -> list[str]:
+    """Return the other bugs of the range, which whoever reads the mail may know."""
+    lines = [line for each in result.skipped for line in _skipped(result, each)]
+    return ["", "In the way was:", "", *lines, ""] if lines else []
 
 
 def page(result: BisectResult) -> str:
@@ -162,4 +187,5 @@ def page(result: BisectResult) -> str:
     return environment.get_template("bisect.html.j2").render(
         result=result, headline=headline(result), longest=longest,
         count=_count(result), items=[_item(each) for each in result.minimal],
+        skipped=["\n".join(_skipped(result, each)) for each in result.skipped],
     )  # fmt: skip

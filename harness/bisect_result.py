@@ -5,10 +5,10 @@ from enum import StrEnum
 
 import msgspec
 
-from harness import __version__, bisect_history, bisect_over, document, subset
+from harness import __version__, bisect_history, bisect_over, bisect_skipped, document, subset
+from harness.bisect_skipped import Skipped
 from harness.bisect_state import Over, State, Try
 from harness.errors import EXIT_UNTESTABLE
-from harness.signature import Class
 
 SCHEMA = "harness.bisect/1"
 _SUSPECTS = 20
@@ -100,7 +100,7 @@ class BisectResult(msgspec.Struct, frozen=True, kw_only=True):
     tries: list[TryResult]
     relevant: int
     total: int
-    skipped: list[TryResult]
+    skipped: list[Skipped]
     proofs: int
     """How often the commit before it was booted again, in the end, and stayed good."""
     seconds: float
@@ -173,7 +173,7 @@ def of(state: State, *, is_over: bool) -> BisectResult:
         tries=tries,
         relevant=len(state.mattering),
         total=len(state.between.commits),
-        skipped=[each for each in tries if each.told in (Class.OTHER, Class.UNTESTABLE)],
+        skipped=bisect_skipped.of(state),
         proofs=state.proofs,
         seconds=state.seconds,
         repro=bisect_over.repro(state),

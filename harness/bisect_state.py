@@ -9,7 +9,7 @@ import msgspec
 
 from harness import document, paths, subset
 from harness.bisect_history import Range
-from harness.errors import UsageError
+from harness.errors import Outcome, UsageError
 from harness.job import Job
 from harness.posterior import Commit, History, Rates, Tally
 from harness.signature import Class, Facts, Signature, Threshold
@@ -74,6 +74,11 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
     """How long it took to have the kernel."""
     run: str
     evidence: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> Facts:
+        """What it came to, as far as it is kept."""
+        return Facts(outcome=Outcome(self.outcome), reason=self.reason, evidence=self.evidence)
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

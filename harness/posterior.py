@@ -74,8 +74,19 @@ class History:
         return tuple(commit.name for commit in self.commits if commit.matters)
 
     def has(self, commit: str, brought_by: str) -> bool:
-        """Whether a commit has what another brought."""
-        return bool(self._masks[self._at[commit]] >> self._at[brought_by] & 1)
+        """Whether a commit has what another brought; all have what is outside of the range."""
+        return brought_by not in self._at or bool(self._mask(commit) >> self._at[brought_by] & 1)
+
+    def place(self, name: str) -> int:
+        """Return where a commit stands, -1 if outside of the range, as the good end is."""
+        return self._at.get(name, -1)
+
+    def count(self, after: str, until: str) -> int:
+        """Return how many commits `until` has and `after` has not, itself included."""
+        return (self._mask(until) & ~self._mask(after)).bit_count()
+
+    def _mask(self, name: str) -> int:
+        return self._masks[self._at[name]] if name in self._at else 0
 
     def posterior(self, tallies: Mapping[str, Tally]) -> dict[str, float]:
         """Return how likely each relevant commit is the one; they add up to 1, or are none."""

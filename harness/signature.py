@@ -140,7 +140,7 @@ def _of(bad: Facts, good: Facts, threshold: Threshold | None) -> Signature | Non
         words = ", ".join(f"{name} is {value}" for name, value in wrong.items())
         return Signature(kind=Kind.EXPECTATION, words=words, outcome=bad.outcome, wrong=wrong)
     words = f"{bad.outcome.value}: {bad.reason}"
-    return Signature(kind=Kind.REPORT, words=words, outcome=bad.outcome, title=_plain(bad.reason))
+    return Signature(kind=Kind.REPORT, words=words, outcome=bad.outcome, title=title_of(bad))
 
 
 def _of_threshold(bad: Facts, threshold: Threshold) -> Signature:
@@ -152,24 +152,26 @@ def _of_threshold(bad: Facts, threshold: Threshold) -> Signature:
 
 
 def _of_unbuilt(bad: Facts) -> Signature:
-    title = _unbuilt_title(bad)
+    title = title_of(bad)
     kind = Kind.BUILD if bad.outcome is Outcome.BUILD_FAILED else Kind.SYMBOL
     return Signature(
         kind=kind, words=f"{bad.outcome.value}: {title}", outcome=bad.outcome, title=title
     )
 
 
-def _unbuilt_title(facts: Facts) -> str:
-    """Return a compiler's first error without what moves, or the symbols that are lost."""
+def title_of(facts: Facts) -> str:
+    """Return a finding without what moves: of a build the compiler's first error."""
     if facts.outcome is Outcome.BUILD_FAILED:
         return _plain(buildlog.headline(facts.evidence) if facts.evidence else facts.reason)
-    return _plain(facts.reason.partition(" did not survive")[0])
+    if facts.outcome is Outcome.CONFIG_LOST:
+        return _plain(facts.reason.partition(" did not survive")[0])
+    return _plain(facts.reason)
 
 
 def classify(signature: Signature, facts: Facts, good: Facts) -> Class:
     """Return what a result says of the signature; `good` is what the good end came to."""
     if not facts.is_built:
-        is_same = facts.outcome is signature.outcome and _unbuilt_title(facts) == signature.title
+        is_same = facts.outcome is signature.outcome and title_of(facts) == signature.title
         return Class.BAD if is_same else Class.UNTESTABLE
     if not signature.is_of_a_boot:
         return Class.GOOD
@@ -178,7 +180,7 @@ def classify(signature: Signature, facts: Facts, good: Facts) -> Class:
     if signature.kind is Kind.EXPECTATION:
         return _by_expectations(signature, facts, good)
     shows = signature.title in facts.titles or (
-        facts.outcome is signature.outcome and _plain(facts.reason) == signature.title
+        facts.outcome is signature.outcome and title_of(facts) == signature.title
     )
     if shows:
         return Class.BAD
@@ -207,7 +209,7 @@ def _by_expectations(signature: Signature, facts: Facts, good: Facts) -> Class:
 
 def _is_sound(facts: Facts, good: Facts) -> bool:
     """Whether nothing was in the way: it passed, or it has what the good end has as well."""
-    same = facts.outcome is good.outcome and _plain(facts.reason) == _plain(good.reason)
+    same = facts.outcome is good.outcome and title_of(facts) == title_of(good)
     return facts.outcome is Outcome.PASS or same
 
 

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from conftest import ROOT, Harness, commit, git
 from test_pipeline import NAMESPACE
+
+from harness import bisect_report
+from harness.bisect_result import BisectResult
 
 Bisect = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -64,6 +68,17 @@ def read(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
+def span(clone: Path, said: dict[str, Any]) -> set[str]:
+    """Return the commits of a range as git lists them."""
+    return set(git(clone, "log", "--format=%H", f"{said['after']}..{said['until']}").split())
+
+
+def text(found: dict[str, Any]) -> str:
+    """Return the report of a bisect."""
+    result = msgspec.convert(found, type=BisectResult)
+    return bisect_report.text(result, "folder")
+
+
 def test_the_commit_that_brings_a_panic_is_found_and_what_cannot_matter_is_not_tried(
     bisect: Bisect, clone: Path, project: Path, harness: Harness
 ) -> None:
@@ -106,8 +121,23 @@ def test_another_crash_half_way_is_not_taken_for_the_bug(bisect: Bisect, clone: 
     assert found["first_bad"]["commit"] == made[6]
     others = [each for each in found["tries"] if each["class"] == "other"]
     assert {each["reason"] for each in others} <= {"panic: something else"}
-    assert len(others) <= 2
-    assert others == found["skipped"]
+    assert 1 <= len(others) <= 2
+    # It is there from commit 1 on, and gone with commit 4.
+    (skipped,) = found["skipped"]
+    assert (skipped["class"], skipped["title"]) == ("other", "panic: something else")
+    assert skipped["commits"] == sorted((e["commit"] for e in others), key=made.index)
+    began, ended = skipped["began"], skipped["ended"]
+    assert began["until"] == skipped["commits"][0]
+    assert ended["after"] == skipped["commits"][-1]
+    lacking = [each["commit"] for each in found["tries"] if each["told"] == "good"]
+    assert {began["after"], ended["until"]} <= {*lacking}
+    assert span(clone, began) >= {made[1]}
+    assert span(clone, ended) >= {made[4]}
+    assert [len(span(clone, each)) for each in (began, ended)] == [
+        began["commits"], ended["commits"]
+    ]  # fmt: skip
+    assert "\n  panic: something else\n" in text(found)
+    assert f"{began['after'][:12]}..{began['until'][:12]} (" in text(found)
 
 
 def test_what_cannot_be_built_is_skipped_and_a_range_is_all_there_is_to_say(
@@ -120,7 +150,12 @@ def test_what_cannot_be_built_is_skipped_and_a_range_is_all_there_is_to_say(
     found = read(done)
     assert (found["ended"], found["first_bad"]) == ("range", None)
     assert {each["commit"] for each in found["suspects"]} == set(made[1:4])
-    assert {each["class"] for each in found["skipped"]} == {"untestable"}
+    (skipped,) = found["skipped"]
+    assert (skipped["class"], skipped["outcome"]) == ("untestable", "build-failed")
+    # Each was tried, and their neighbours on both sides: the ranges are exact.
+    assert skipped["commits"] == made[1:3]
+    assert span(clone, skipped["began"]) == {made[1]}
+    assert span(clone, skipped["ended"]) == {made[3]}
 
 
 def test_a_build_that_breaks_is_bisected_by_its_error(bisect: Bisect, clone: Path) -> None:

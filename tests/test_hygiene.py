@@ -55,7 +55,7 @@ ORDER = (
       "check_b4", "check_mail", "check_reports", "check"),
     *("signature", "posterior", "bisect_history", "bisect_state", "bisect_config", "bisect_over",
       "bisect_kernels", "bisect"),
-    *("bisect_result", "bisect_report"),
+    *("bisect_skipped", "bisect_result", "bisect_report"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell", "scaffold"),
     *("cli", "pytest_plugin", "__main__"),
@@ -110,6 +110,7 @@ PURE = (
     "posterior",
     "subset",
     "bisect_report",
+    "bisect_skipped",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 
