@@ -35,14 +35,16 @@ class Change:
 class History:
     """A history by name: `culprit` is the index of the commit that is to be found.
 
-    `arguments` are for `harness bisect`; `signature` is what it is to look for.
+    `job` is for any verb that boots, `question` for `harness bisect`; `signature` is what that is
+    to look for.
     """
 
     name: str
     changes: Sequence[Change]
     culprit: int
     signature: str
-    arguments: tuple[str, ...] = ()
+    job: tuple[str, ...] = ("--scenario", "nullfs")
+    question: tuple[str, ...] = ()
     is_slow: bool = True
     merge_at: int | None = None
     """The commits from here on are on a branch that the last one merges."""
@@ -142,7 +144,6 @@ HISTORIES: tuple[History, ...] = (
         ],
         culprit=43,
         signature="pivot.pivot_root is ELOOP",
-        arguments=("--scenario", "nullfs"),
         is_slow=False,
     ),
     History(
@@ -161,7 +162,7 @@ HISTORIES: tuple[History, ...] = (
         ],
         culprit=20,
         signature="pivot.pivot_root is ELOOP",
-        arguments=("--scenario", "nullfs", "--flaky", "8"),
+        question=("--flaky", "8"),
         is_slow=False,
     ),
     History(
@@ -174,7 +175,7 @@ HISTORIES: tuple[History, ...] = (
         ],
         culprit=31,
         signature="pivot.pivot_root is ELOOP",
-        arguments=("--scenario", "nullfs", "--find", "fixed"),
+        question=("--find", "fixed"),
         fixed=True,
     ),
     History(
@@ -187,7 +188,6 @@ HISTORIES: tuple[History, ...] = (
         ],
         culprit=46,
         signature="pivot.pivot_root is ELOOP",
-        arguments=("--scenario", "nullfs"),
         merge_at=30,
     ),
     History(
@@ -195,7 +195,6 @@ HISTORIES: tuple[History, ...] = (
         changes=[*filler(50), culprit("statfs: a warning", STATFS, WARNS), *filler(13, 50)],
         culprit=50,
         signature="WARNING in user_statfs",
-        arguments=("--scenario", "nullfs"),
     ),
     # The symbol that the job asks for is there from half way on.
     History(
@@ -209,24 +208,22 @@ HISTORIES: tuple[History, ...] = (
         ],
         culprit=47,
         signature="pivot.pivot_root is ELOOP",
-        arguments=("--scenario", "nullfs", "--kconfig", "CONFIG_HARNESS_ERRNO=y # soft"),
+        job=("--scenario", "nullfs", "--kconfig", "CONFIG_HARNESS_ERRNO=y # soft"),
     ),
     History(
         name="memory",
         changes=[*filler(10), culprit("meminfo: more", MEMINFO, MORE_MEMORY), *filler(53, 10)],
         culprit=10,
         signature="memory.shmem_after_kib above 70000",
-        arguments=(
-            "--scenario", "nullfs", "--flow", "memory",
-            "--measure", "memory.shmem_after_kib", "--above", "70000",
-        ),
+        job=("--scenario", "nullfs", "--flow", "memory"),
+        question=("--measure", "memory.shmem_after_kib", "--above", "70000"),
     ),
     History(
         name="lockdep",
         changes=[*filler(25), culprit("statfs: two locks", STATFS, DEADLOCKS), *filler(38, 25)],
         culprit=25,
         signature="lockdep: possible circular locking dependency detected",
-        arguments=("--scenario", "nullfs", "--flavor", "lockdep"),
+        job=("--scenario", "nullfs", "--flavor", "lockdep"),
     ),
 )  # fmt: skip
 
