@@ -5,7 +5,6 @@ Read from the `.cmd` files that kbuild leaves beside each object, with its sourc
 """
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,19 @@ def sources(out: Path, source: Path) -> list[str]:
 
     Files that the build has generated and those of this machine are left out.
     """
-    in_tree = re.compile(rb"\s" + re.escape(f"{source}/".encode()) + rb"([^\s\\)]+)")
-    found: set[bytes] = set()
+    prefix = f"{source}/".encode()
+    words: set[bytes] = set()
     for path in _cmd_files(out):
         with path.open("rb") as stream:
             # The command before it names folders of the tree as well.
             _, _, rest = stream.read().partition(b"\nsource_")
-        found.update(in_tree.findall(rest))
-    names = {os.path.normpath(name.decode(errors="replace")) for name in found}
+        # 44 MB of a tiny kernel, and nearly all of it again and again: looked at when it is a set.
+        words.update(rest.split())
+    names = {
+        os.path.normpath(word.removeprefix(prefix).decode(errors="replace"))
+        for word in words
+        if word.startswith(prefix)
+    }
     # An object that an earlier tree had is still there, with its `.cmd` file.
     return sorted(name for name in names if (source / name).is_file())
 

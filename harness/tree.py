@@ -5,7 +5,7 @@ on every machine. The user's own clone is only read.
 """
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
@@ -16,12 +16,11 @@ from harness.store import Entry, Store, digest_of
 
 _SCHEMA = "2"
 _FILE = "tree.json"
+# The note of the commit that was looked at last.
+_LAST = "last.json"
 
 # What Kconfig never reads. Anything not listed is held to change the configuration.
-_NO_KCONFIG_SUFFIXES = frozenset(
-    {".c", ".h", ".S", ".rst", ".txt", ".yaml", ".dts", ".dtsi", ".json"}
-)
-_CODE, _TOOLS = (".c", ".h", ".S"), ("scripts/", "tools/")
+_NO_KCONFIG_SUFFIXES = (".c", ".h", ".S", ".rst", ".txt", ".yaml", ".dts", ".dtsi", ".json")
 _MAKE_NAMES = frozenset({"Makefile", "Kbuild"})
 # $(shell …) in Kconfig runs programs from these, whatever their suffix.
 _KCONFIG_FOLDERS = frozenset({"scripts", "tools"})
@@ -111,39 +110,47 @@ def _config_id(found: Base, commit: str, tree_hash: str) -> str:
     of_base = _config_id_of_base(found)
     if commit == found.commit:
         return of_base
-    names = gitrepo.check(
-        found.repo.path, ["diff-tree", "-r", "-z", "--name-only", found.commit, commit]
-    )
-    changed = (name for name in names.split("\0") if name)
-    return tree_hash if any(map(is_config_relevant, changed)) else of_base
+    return tree_hash if _is_reconfigured(found.repo.path, found.commit, commit) else of_base
 
 
 def _config_id_of_base(found: Base) -> str:
     """Return a digest of what Kconfig reads, which most commits leave as it was."""
-    note = found.repo.records / "kconfig" / f"{found.commit}.json"
+    folder = found.repo.records / "kconfig"
+    note = folder / f"{found.commit}.json"
     known = notes.read(note, found.commit)
     if known:
         return known["id"]
-    listed = gitrepo.check(found.repo.path, ["ls-tree", "-r", "-z", "--full-tree", found.commit])
-    files = (line for line in listed.split("\0") if line)
-    read = "\0".join(line for line in files if is_config_relevant(line.partition("\t")[2]))
-    found_id = digest_of(read.encode(errors="surrogateescape"))
+    # A bisect asks about one commit after the other, and most differ in nothing that is read.
+    last = notes.read(folder / _LAST, _LAST)
+    if last and not _is_reconfigured(found.repo.path, last["commit"], found.commit):
+        found_id = last["id"]
+    else:
+        argv = ["ls-tree", "-r", "-z", "--full-tree", found.commit]
+        files = gitrepo.check(found.repo.path, argv).split("\0")
+        read = [line for line in files if line and is_config_relevant(line.partition("\t")[2])]
+        found_id = digest_of("\0".join(read).encode(errors="surrogateescape"))
     notes.write(note, found.commit, {"id": found_id})
+    notes.write(folder / _LAST, _LAST, {"id": found_id, "commit": found.commit})
     return found_id
+
+
+def _is_reconfigured(repo: Path, before: str, after: str) -> bool:
+    """Whether two commits differ in what Kconfig reads; so they do if one is not there."""
+    done = gitrepo.run(repo, ["diff-tree", "-r", "-z", "--name-only", before, after])
+    names = filter(None, done.text.split("\0"))
+    return done.returncode != 0 or any(map(is_config_relevant, names))
 
 
 def is_config_relevant(name: str) -> bool:
     """Whether a change to the file `name` (from the top of the tree) may change a .config."""
-    # Nine in ten; to look closer at a whole tree takes a second.
-    if name.endswith(_CODE) and not name.startswith(_TOOLS) and "Kconfig" not in name:
-        return False
-    path = PurePosixPath(name)
-    if path.name.startswith("Kconfig") or path.parts[0] in _KCONFIG_FOLDERS:
+    folder, _, _ = name.partition("/")
+    _, _, file = name.rpartition("/")
+    if file.startswith("Kconfig") or folder in _KCONFIG_FOLDERS:
         return True
-    if path.name in _MAKE_NAMES:
+    if file in _MAKE_NAMES:
         # The top one and the architectures' set the flags that $(cc-option) tries.
-        return len(path.parts) == 1 or path.parts[0] == "arch"
-    return path.suffix not in _NO_KCONFIG_SUFFIXES
+        return name == file or folder == "arch"
+    return not file.endswith(_NO_KCONFIG_SUFFIXES)
 
 
 def _to_json(tree: Tree) -> dict[str, object]:
