@@ -40,6 +40,7 @@ from harness.store import Store, digest_of_file  # noqa: E402
 HARNESS = [sys.executable, "-m", "harness"]
 SCRIPT = """\
 {prepare}
+make -s -C {tree} O={out} olddefconfig || exit 125
 make -s -j{cpus} -C {tree} O={out} LOCALVERSION= vmlinux || exit {unbuilt}
 {boot}
 {test}
@@ -63,7 +64,7 @@ BY_HAND = {
     "fixed": ByHand(test="grep -q 'pivot.pivot_root=ELOOP' {log}"),
     "warning": ByHand(test="! grep -q 'WARNING: .*user_statfs' {log}"),
     "lockdep": ByHand(test="! grep -q 'possible circular locking dependency' {log}"),
-    "symbol": ByHand(prepare="cp {config} {out}/.config; make -s -C {tree} O={out} olddefconfig"),
+    "symbol": ByHand(prepare="cp {config} {out}/.config"),
     "memory": ByHand(
         test='test "$(sed -n \'s/.*memory.shmem_after_kib=//p\' {log} | tr -d "\\r")" -le 70000'
     ),

@@ -20,9 +20,10 @@ from harness.store import Store
 
 # Seconds, until a build and a boot were made.
 _GUESS_BUILD, _GUESS_BOOT = 30.0, 1.0
-# How often the good commit next to the answer is booted again: half of the findings that show in
-# half of the boots are unmasked by each.
-_PROOFS = 2
+# How often the good commit next to the answer is booted again: each boot unmasks half of the
+# findings that show in half of the boots. So often in any case, and up to so often in a part of the
+# time that the bisect has taken.
+_LEAST_PROOFS, _MOST_PROOFS, _PROOFS_SHARE = 2, 8, 0.05
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,12 +109,18 @@ class Bisect:
         near = self._nearest_good()
         if len(found) > 1 or not state.signature.is_of_a_boot or not booted or near is None:
             return False
-        while self.state.proofs < _PROOFS:
+        boot = max(0.1, sum(t.seconds - t.build_s for t in booted) / len(booted))
+        wanted = round(_PROOFS_SHARE * state.seconds / boot)
+        wanted = max(_LEAST_PROOFS, min(wanted, _MOST_PROOFS))
+        if self.state.proofs < wanted:
+            log.say(f"the good commit next to it {wanted - state.proofs} times more, to be sure")
+        while self.state.proofs < wanted:
             again = self._boot(near, is_fresh=True)
             if self._told(again) is Class.BAD:
                 self._answer(again)
                 return self._doubt()
-            self._set(proofs=self.state.proofs + 1)
+            seconds = round(self.state.seconds + again.seconds, 2)
+            self._set(proofs=self.state.proofs + 1, seconds=seconds)
         return False
 
     def _doubt(self) -> bool:
