@@ -127,22 +127,23 @@ def culprit(subject: str, file: str, edit: Edit) -> Change:
 
 
 HISTORIES: tuple[History, ...] = (
-    # A stretch that does not build and another crash in the middle, right where one would look.
+    # Another crash where one looks first, and a stretch that does not build on the way.
     History(
         name="pivot",
         changes=[
-            *filler(27),
-            culprit("statfs: half done", STATFS, BREAK),
-            *filler(3, 27),
-            culprit("statfs: done", STATFS, MEND),
+            *filler(24),
             culprit("main: another bug", MAIN, CRASH),
-            *filler(4, 30),
+            *filler(12, 24),
             culprit("main: without it", MAIN, UNCRASH),
-            *filler(5, 34),
+            *filler(4, 36),
+            culprit("statfs: half done", STATFS, BREAK),
+            *filler(3, 40),
+            culprit("statfs: done", STATFS, MEND),
+            *filler(3, 43),
             culprit("namespace: another errno", NAMESPACE, WRONG_ERRNO),
-            *filler(20, 39),
+            *filler(13, 46),
         ],
-        culprit=43,
+        culprit=50,
         signature="pivot.pivot_root is ELOOP",
         is_slow=False,
     ),
