@@ -7,6 +7,7 @@ is asked, so that a bisect that is killed goes on where it was.
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -15,7 +16,7 @@ from harness.bisect_state import REUSED, Over, State, Try
 from harness.errors import Outcome, SubjectError
 from harness.pipeline import Pipeline
 from harness.settings import Settings
-from harness.signature import Class, Facts
+from harness.signature import Class, Facts, Signature
 from harness.store import Store
 
 # Seconds, until a build and a boot were made.
@@ -29,7 +30,8 @@ _LEAST_PROOFS, _MOST_PROOFS, _PROOFS_SHARE = 2, 8, 0.05
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One boot of a commit; `build_s` of its seconds went by until there was a kernel.
 
-    `sources` are the files that it was compiled from, `is_reused` says that nothing was booted.
+    `sources` are the files that it was compiled from, `console` is what the guest said, `is_reused`
+    that nothing was booted.
     """
 
     commit: str
@@ -37,6 +39,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     build_s: float
     sources: tuple[str, ...] = ()
+    console: Path | None = None
     is_reused: bool = False
 
 
@@ -189,6 +192,9 @@ class Bisect:
             facts = signature.facts_of_fault(error)
             return Attempt(commit=commit, facts=facts, seconds=seconds, build_s=seconds)
         build_s = time.monotonic() - started
+        if self.state.signature and not self.state.signature.is_of_a_boot:
+            facts = Facts(outcome=Outcome.PASS, reason="it builds, and was not booted")
+            return Attempt(commit=commit, facts=facts, seconds=build_s, build_s=build_s)
         kept = bootcache.run(pipeline, is_fresh=is_fresh or self.state.is_flaky)
         return Attempt(
             commit=commit,
@@ -196,12 +202,14 @@ class Bisect:
             seconds=time.monotonic() - started,
             build_s=build_s,
             sources=tuple(kernel.sources.read_text().splitlines()) if kernel.sources else (),
+            console=kept.console,
             is_reused=kept.is_reused,
         )
 
     def _answer(self, each: Attempt) -> None:
         """Keep what a try says of the question."""
         told = self._told(each)
+        console = each.console.read_text(errors="replace") if each.console else ""
         is_reused = each.is_reused and told in (Class.GOOD, Class.BAD)
         answer = Try(
             commit=each.commit,
@@ -212,17 +220,22 @@ class Bisect:
             seconds=round(each.seconds, 2),
             build_s=round(each.build_s, 2),
             run=each.facts.run,
-            evidence=each.facts.evidence,
+            evidence=signature.shown(self._signature, each.facts, console),
         )
         log.say(f"{told.value}{' (reused)' if is_reused else ''}: {each.facts.reason}")
         seconds = round(self.state.seconds + each.seconds, 2)
         self._set(tries=(*self.state.tries, answer), seconds=seconds)
 
     def _told(self, each: Attempt) -> Class:
-        found, good = self.state.signature, self.state.good
-        if found is None or good is None:
+        if self.state.good is None:
             raise RuntimeError("the ends are not known")
-        return signature.classify(found, each.facts, good)
+        return signature.classify(self._signature, each.facts, self.state.good)
+
+    @property
+    def _signature(self) -> Signature:
+        if self.state.signature is None:
+            raise RuntimeError("the ends are not known")
+        return self.state.signature
 
     def _set(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)

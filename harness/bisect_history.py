@@ -4,8 +4,10 @@ A commit that touches only files that the kernel is not compiled from builds the
 parent. What cannot be told is held to matter.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import msgspec
 
@@ -21,6 +23,10 @@ _HEADERS = frozenset({".h"})
 _RULES = frozenset({"Makefile", "Kbuild"})
 # What builds a kernel is no source of it.
 _HOST = ("scripts", "tools")
+# Who wants to hear of a regression (Documentation/admin-guide/reporting-regressions.rst).
+_PEOPLE = ("Signed-off-by", "Reviewed-by", "Acked-by", "Tested-by")
+# The last part of a link to a mail archive is the mail's id.
+_MESSAGE = re.compile(r"([^/\s<>@]+@[^/\s<>@]+?)[/>]*$")
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +53,19 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
     commits: tuple[Listed, ...]
     is_merge_base: bool = False
     gone: tuple[str, ...] = ()
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """A commit as a report of it needs it: `people` signed, reviewed or tested it.
+
+    `message_id` is of the mail that it was sent in, if its message links to that.
+    """
+
+    author: str
+    date: str
+    people: tuple[str, ...]
+    message_id: str | None
+    stat: str
 
 
 def read(clone: Path, old: str, new: str) -> Range:
@@ -96,11 +115,24 @@ def _commit(clone: Path, rev: str, option: str) -> str:
     return found
 
 
-def stat(clone: Path, commit: str) -> tuple[str, str, str]:
-    """Return (author, date, diffstat) of a commit."""
-    argv = ["show", "--stat=80", "--format=%an <%ae>%x00%ad%x00", "--date=iso-strict", commit, "--"]
-    author, date, rest = gitrepo.read_clone(clone, argv).text.split("\0", 2)
-    return author, date, rest.strip("\n")
+def about(clone: Path, commit: str) -> About:
+    """Return who made a commit, and what it changes."""
+    keys = ",".join(f"key={key}" for key in _PEOPLE)
+    form = (
+        f"--format=%an <%ae>%x00%ad%x00%(trailers:{keys},valueonly)%x00"
+        "%(trailers:key=Link,key=Message-ID,valueonly)%x00"
+    )
+    argv = ["show", "--stat=80", form, "--date=iso-strict", commit, "--"]
+    text = gitrepo.read_clone(clone, argv).text
+    author, date, people, links, stat = text.split("\0", 4)
+    found = [_MESSAGE.search(line) for line in links.splitlines()]
+    return About(
+        author=author,
+        date=date,
+        people=tuple(dict.fromkeys(name for name in people.splitlines() if name != author)),
+        message_id=next((unquote(match[1]) for match in found if match), None),
+        stat=stat.strip("\n"),
+    )
 
 
 def mattering(between: Range, ends: Sequence[Iterable[str]]) -> frozenset[str]:

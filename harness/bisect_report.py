@@ -1,4 +1,8 @@
-"""Renders a bisect: for people, as a reply mail to send by hand, and as one page. Pure."""
+"""Renders a bisect: for people, and as one page. Pure."""
+
+from itertools import accumulate
+
+import msgspec
 
 from harness import paths, printable
 from harness.bisect_result import BisectResult, Ending, FirstBad, Item, TryResult
@@ -33,16 +37,16 @@ def text(result: BisectResult, folder: str, *, style: Style = plain) -> str:
     lines += [f"  good        {result.good}: {result.ends['good'] or 'not tried yet'}"]
     if result.is_merge_base:
         lines += ["              (no ancestor of the other: their merge base is what was tried)"]
-    count = f"{_count(result)}, {len(result.tries)} tries in {result.seconds:.0f} s"
-    lines += [f"  range       {count}"]
+    took = f"{len(result.tries)} tries in {result.seconds:.0f} s"
+    lines += [f"  range       {count(result)}, {took}"]
     lines += ["", *(f"  {_row(result, each)}" for each in result.tries)]
     if result.skipped:
         lines += ["", "in the way, and not what is looked for"]
-        lines += [line for each in result.skipped for line in _skipped(result, each)]
+        lines += [line for each in result.skipped for line in skipped(result, each)]
     if result.ended in (Ending.RANGE, Ending.UNDER_WAY) and result.suspects:
         lines += ["", "what is left"]
         lines += [
-            f"  {each.likelihood:6.1%}  {_name(result, each.commit)} {each.subject}"
+            f"  {each.likelihood:6.1%}  {name_of(result, each.commit)} {each.subject}"
             for each in result.suspects
         ]
     lines += ["", f"  bisect     {folder}", f"  run again  {result.repro}"]
@@ -58,7 +62,7 @@ def headline(result: BisectResult, *, style: Style = plain) -> str:
         return f"{style('found', 'good')}: {parts}{together} {what}"
     if result.first_bad:
         sure = f", {result.confidence:.1%} sure" if result.confidence < 1 else ""
-        name = _name(result, result.first_bad.commit)
+        name = name_of(result, result.first_bad.commit)
         return f"{style('found', 'good')}: {name} ({result.first_bad.subject}) {what}{sure}"
     if result.ended is Ending.ALIKE:
         return (
@@ -73,7 +77,8 @@ def headline(result: BisectResult, *, style: Style = plain) -> str:
     return f"{style('only a range', 'bad')}: {len(result.suspects)} commits, none of which answers"
 
 
-def _count(result: BisectResult) -> str:
+def count(result: BisectResult) -> str:
+    """Return how much there is to go over."""
     if result.over is Over.COMMITS:
         return f"{result.relevant} of {result.total} commits can matter"
     return f"{result.total} {_NOUNS[result.over]}"
@@ -90,20 +95,26 @@ def _first(result: BisectResult, first: FirstBad) -> list[str]:
     lines += [f"              {line}" for line in first.stat.splitlines()]
     lines += ["", *(f"  {line}" for line in first.evidence[:_MAX_EVIDENCE])]
     before = "without it" if result.over.is_subset else "before it "
-    said = first.parent_said if result.over.is_subset else f"{_name(result, first.parent)} "
+    said = first.parent_said if result.over.is_subset else f"{name_of(result, first.parent)} "
     said += "" if result.over.is_subset else first.parent_said
     said += f", and {result.proofs} times more" if result.proofs else ""
-    return [*lines, "", f"  {before}  {said}", ""]
+    lines += ["", f"  {before}  {said}"]
+    return [
+        *lines,
+        *(f"              {line}" for line in first.parent_evidence[:_MAX_EVIDENCE]),
+        "",
+    ]
 
 
 def _row(result: BisectResult, each: TryResult) -> str:
     told = f"{each.class_} ({each.told})" if each.class_ == "reused" else each.class_
-    name = f"{_name(result, each.commit):{_SHORT}}"
+    name = f"{name_of(result, each.commit):{_SHORT}}"
     return f"{name}  {told:13} {each.seconds:7.1f} s  {each.subject}"
 
 
-def _skipped(result: BisectResult, each: Skipped) -> list[str]:
-    names = [_name(result, commit) for commit in each.commits]
+def skipped(result: BisectResult, each: Skipped) -> list[str]:
+    """Return what was in the way, with its ranges."""
+    names = [name_of(result, commit) for commit in each.commits]
     more = f" and {len(names) - _MAX_SKIPPED} more" if len(names) > _MAX_SKIPPED else ""
     words = each.title if each.title.startswith(each.outcome) else f"{each.outcome}: {each.title}"
     lines = [
@@ -118,60 +129,36 @@ def _skipped(result: BisectResult, each: Skipped) -> list[str]:
 
 def _span(result: BisectResult, span: Span) -> str:
     noun = "kernel" if result.over is Over.KERNELS else "commit"
-    count = f"{span.commits} {noun}{'' if span.commits == 1 else 's'}"
-    return f"{_name(result, span.after)}..{_name(result, span.until)} ({count})"
+    many = f"{span.commits} {noun}{'' if span.commits == 1 else 's'}"
+    return f"{name_of(result, span.after)}..{name_of(result, span.until)} ({many})"
 
 
-def _name(result: BisectResult, name: str) -> str:
+def name_of(result: BisectResult, name: str) -> str:
+    """Return what was tried, as short as people know it."""
     if result.over is Over.COMMITS:
         return name[:_SHORT]
     return name.rpartition("/")[2] if result.over is Over.KERNELS else name
 
 
-def mail(result: BisectResult) -> str:
-    """Return a draft of a report to the author and the regression list; empty if no commit is it.
+class _Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """A try on the page: when it began and how long it took, in percent of all tries."""
 
-    (Documentation/admin-guide/reporting-regressions.rst)
-    """
-    first = result.first_bad
-    if first is None or result.over is not Over.COMMITS:
-        return ""
-    result = printable.struct(result)
-    word = "Fixed by" if result.looked_for == "fixed" else "[REGRESSION]"
-    short = _name(result, first.commit)
-    lines = [
-        f"To: {first.author}",
-        "Cc: regressions@lists.linux.dev",
-        f"Subject: {word} {first.subject}",
-        "",
-        f'Commit {short} ("{first.subject}")',
-        f"{'repairs' if result.looked_for == 'fixed' else 'brings'} this:",
-        "",
-        f"    {result.signature}",
-        "",
-        *(f"    {line}" for line in first.evidence[:_MAX_EVIDENCE]),
-        "",
-        f"The commit before it, {_name(result, first.parent)}, came to:",
-        "",
-        f"    {first.parent_said}",
-        "",
-        f"Bisected between {result.good} and {result.bad} in {len(result.tries)} tries;",
-        f"{result.relevant} of {result.total} commits can matter; {result.confidence:.1%} sure.",
-        *_beside(result),
-        "To repeat it:",
-        "",
-        f"    {result.repro}",
-        "",
-    ]
-    if result.looked_for == "bad":
-        lines += [f"#regzbot introduced: {first.commit}", ""]
-    return "\n".join(lines)
+    tried: TryResult
+    name: str
+    start: float
+    width: float
 
 
-def _beside(result: BisectResult) -> list[str]:
-    """Return the other bugs of the range, which whoever reads the mail may know."""
-    lines = [line for each in result.skipped for line in _skipped(result, each)]
-    return ["", "In the way was:", "", *lines, ""] if lines else []
+def _timeline(result: BisectResult) -> list[_Bar]:
+    whole = sum(each.seconds for each in result.tries) or 1.0
+    ends = list(accumulate(each.seconds for each in result.tries))
+    return [
+        _Bar(
+            tried=each, name=name_of(result, each.commit),
+            start=100 * (end - each.seconds) / whole, width=100 * each.seconds / whole,
+        )
+        for each, end in zip(result.tries, ends, strict=True)
+    ]  # fmt: skip
 
 
 def page(result: BisectResult) -> str:
@@ -183,9 +170,9 @@ def page(result: BisectResult) -> str:
         loader=jinja2.FileSystemLoader(_DATA), undefined=jinja2.StrictUndefined,
         autoescape=True, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    longest = max((each.seconds for each in result.tries), default=1.0) or 1.0
     return environment.get_template("bisect.html.j2").render(
-        result=result, headline=headline(result), longest=longest,
-        count=_count(result), items=[_item(each) for each in result.minimal],
-        skipped=["\n".join(_skipped(result, each)) for each in result.skipped],
+        result=result, headline=headline(result), timeline=_timeline(result),
+        count=count(result), items=[_item(each) for each in result.minimal],
+        before=name_of(result, result.first_bad.parent) if result.first_bad else "",
+        skipped=["\n".join(skipped(result, each)) for each in result.skipped],
     )  # fmt: skip

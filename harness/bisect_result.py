@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from harness import __version__, bisect_history, bisect_over, bisect_skipped, document, subset
+from harness.bisect_history import About
 from harness.bisect_skipped import Skipped
 from harness.bisect_state import Over, State, Try
 from harness.errors import EXIT_UNTESTABLE
@@ -51,6 +52,11 @@ class FirstBad(msgspec.Struct, frozen=True, kw_only=True):
     parent: str
     parent_said: str
     """What the commit before it came to."""
+    parent_evidence: list[str]
+    people: list[str]
+    """Who signed, reviewed or tested the commit, but for its author."""
+    message_id: str | None
+    """Of the mail that the commit was sent in, if its message says so."""
 
 
 class TryResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +197,7 @@ def _try(each: Try, state: State) -> TryResult:
 
 def _first(state: State, answer: _Answer) -> FirstBad | None:
     said = {each.commit: each for each in state.tries}
-    author = date = stat = ""
+    about = About(author="", date="", people=(), message_id=None, stat="")
     if answer.part:
         if len(answer.part) > 1:
             return None
@@ -204,18 +210,21 @@ def _first(state: State, answer: _Answer) -> FirstBad | None:
         subject, own = item.subject, said.get(name)
         parent = next((p for p in item.parents if p in said), next(iter(item.parents), ""))
         if state.question.over is Over.COMMITS and state.question.job.tree:
-            author, date, stat = bisect_history.stat(state.question.job.tree, name)
+            about = bisect_history.about(state.question.job.tree, name)
     shown = own.evidence if own else state.bad.evidence if state.bad else ()
     before = said.get(parent)
     return FirstBad(
         commit=name,
         subject=subject,
-        author=author,
-        date=date,
-        stat=stat,
+        author=about.author,
+        date=about.date,
+        stat=about.stat,
+        people=list(about.people),
+        message_id=about.message_id,
         evidence=list(shown),
         parent=parent,
         parent_said=f"{before.outcome}: {before.reason}" if before else "not tried itself",
+        parent_evidence=list(before.evidence) if before else [],
     )
 
 

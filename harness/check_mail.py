@@ -3,12 +3,9 @@
 Pure. The tool sends no mail. Lines of the patch are quoted as a reviewer quotes them.
 """
 
-import textwrap
 from collections.abc import Iterator
-from email.message import EmailMessage
-from email.policy import SMTPUTF8
 
-from harness import check_console, check_diff, check_words, printable
+from harness import check_console, check_diff, check_words, mailtext, printable
 from harness.check_diff import Diff, File
 from harness.check_logs import Logs
 from harness.check_result import (
@@ -24,46 +21,29 @@ from harness.check_result import (
 _WARNINGS_MAX, _REPORT_MAX, _EVIDENCE_MAX = 10, 40, 12
 _BEFORE = 3
 _DIFF_MAX = 100_000
-# No line of a mail may be longer (RFC 5322).
-_LINE_MAX = 900
-_PROSE = 72
-_POLICY = SMTPUTF8.clone(linesep="\n", max_line_length=None)
 
 
 def mail(result: CheckResult, logs: Logs) -> bytes:
     """Return the mail; `To:` is left to who sends it."""
     clean = printable.struct(result)
-    message = EmailMessage(policy=_POLICY)
     count = len(clean.patches)
-    message["Subject"] = _header(f"Re: [PATCH 0/{count}] {clean.title}")
-    if clean.message_id:
-        parent = _header(f"<{clean.message_id.strip('<>')}>").replace(" ", "")
-        message["In-Reply-To"] = parent
-        message["References"] = parent
-    lines = [line[:_LINE_MAX] for line in _body(clean, logs)]
-    message.set_content("\n".join(lines) + "\n", cte="8bit")
-    return message.as_bytes()
-
-
-def _header(value: str) -> str:
-    return " ".join(value.split())
+    return mailtext.compose(
+        _body(clean, logs),
+        subject=f"Re: [PATCH 0/{count}] {clean.title}",
+        message_id=clean.message_id,
+    )
 
 
 def _body(result: CheckResult, logs: Logs) -> Iterator[str]:
     base = result.base
-    yield from _prose(f"Tested on {base.name} ({base.how}), {check_words.config(result)}.")
+    yield from mailtext.prose(f"Tested on {base.name} ({base.how}), {check_words.config(result)}.")
     yield ""
-    yield from _prose(f"{result.verdict.outcome.value}: {result.verdict.reason}")
+    yield from mailtext.prose(f"{result.verdict.outcome.value}: {result.verdict.reason}")
     if result.verdict.hint:
-        yield from _prose(f"({result.verdict.hint})")
+        yield from mailtext.prose(f"({result.verdict.hint})")
     for patch in result.patches:
         yield from _patch(patch, logs)
     yield from _what_ran(result)
-
-
-def _prose(text: str) -> list[str]:
-    """Return a sentence in lines as wide as a mail's, with no word broken."""
-    return textwrap.wrap(text, _PROSE, break_long_words=False, break_on_hyphens=False)
 
 
 def _patch(patch: PatchResult, logs: Logs) -> Iterator[str]:
@@ -77,13 +57,13 @@ def _stages(patch: PatchResult, logs: Logs) -> Iterator[str]:
     failed = [boot for boot in patch.boots if boot.word is Word.FAILED]
     is_warning = patch.reason.startswith("a new warning")
     if patch.reason and not (patch.uncompiled or is_warning or failed):
-        yield from ("", *_prose(f"{patch.reason}."))
+        yield from ("", *mailtext.prose(f"{patch.reason}."))
     if patch.evidence:
         yield ""
     yield from (f"    {line}" for line in patch.evidence[:_EVIDENCE_MAX])
     for boot in failed:
         name, came_to = check_words.boot_name(boot.cmdline), check_words.came_to(boot)
-        yield from ("", *_prose(f"Booted {name}: {came_to}."), "")
+        yield from ("", *mailtext.prose(f"Booted {name}: {came_to}."), "")
         yield from (f"    {line}" for line in _report(boot, logs))
 
 
@@ -154,14 +134,14 @@ def _what_ran(result: CheckResult) -> Iterator[str]:
     booted = sum(boot.word is not Word.SKIPPED for patch in result.patches for boot in patch.boots)
     ran = [each.name for each in result.checks if each.ran]
     yield ""
-    yield from _prose(
+    yield from mailtext.prose(
         "What was run: each patch was applied in order, configured and built; "
         f"{check_words.count(booted, 'boot')} in QEMU; "
         f"on the sources: {', '.join(ran) or 'nothing'}."
     )
     for each in result.checks:
         if each.is_missing:
-            yield from _prose(f"Not run: {each.name}: {each.why}.")
+            yield from mailtext.prose(f"Not run: {each.name}: {each.why}.")
     yield from (
         "",
         "To repeat it:",

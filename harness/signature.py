@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from harness import buildlog
+from harness import buildlog, evidence
 from harness.errors import Outcome, SubjectError
 from harness.result import RunResult
 
@@ -89,6 +89,17 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     def is_of_a_boot(self) -> bool:
         """Whether it shows when a kernel is booted, and not before."""
         return self.kind not in (Kind.BUILD, Kind.SYMBOL)
+
+
+def shown(signature: Signature, facts: Facts, console: str) -> tuple[str, ...]:
+    """Return the lines that tell: of an observation where it was made, whatever it is."""
+    names = tuple(signature.wrong) or ((signature.threshold.name,) if signature.threshold else ())
+    lines = [
+        f"line {number}: {evidence.short(line.strip())}"
+        for number, line in enumerate(console.split("\n"), 1)
+        if any(f" observe {name}=" in line for name in names)
+    ]
+    return tuple(lines) or facts.evidence
 
 
 def facts_of(run: RunResult, folder: str = "") -> Facts:

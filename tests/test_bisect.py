@@ -1,14 +1,17 @@
 """`harness bisect` on histories of the stand-in kernel: real git, make, gcc and QEMU."""
 
+import email
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +170,9 @@ def test_a_build_that_breaks_is_bisected_by_its_error(bisect: Bisect, clone: Pat
     found = read(done)
     assert found["first_bad"]["commit"] == made[4]
     assert "'undeclared' undeclared" in found["signature"]
+    # What a boot comes to is not asked, but of the good end.
+    goods = [each for each in found["tries"] if each["told"] == "good"]
+    assert {each["reason"] for each in goods[1:]} == {"it builds, and was not booted"}
 
 
 def test_the_commit_that_repairs_is_found(bisect: Bisect, clone: Path) -> None:
@@ -300,6 +306,109 @@ def test_a_good_that_was_none_is_unmasked_and_the_odds_are_weighed(
     assert found["first_bad"]["commit"] == made[3]
     assert 0.99 <= found["confidence"] < 1
     assert f"{made[3][:12]} with " in done.stderr
+
+
+def test_a_symbol_that_kconfig_drops_is_bisected(bisect: Bisect, clone: Path) -> None:
+    grow(clone, OLD, OLD)
+    kconfig = clone / "Kconfig"
+    symbol = 'config NET_9P\n\tbool "Plan 9"\n\tdepends on NET\n\n'
+    assert symbol in kconfig.read_text()
+    kconfig.write_text(kconfig.read_text().replace(symbol, ""))
+    culprit = commit(clone, "9p: gone")
+    git(clone, "tag", "before", "start")
+    grow(clone, OLD, None)
+    done = bisect("--good", "before", "--bad", "main", "--kconfig", "CONFIG_NET_9P=y")
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert found["signature"] == "config-lost: CONFIG_NET_9P"
+    assert found["first_bad"]["commit"] == culprit
+
+
+def test_a_series_is_laid_on_top_of_each_commit(bisect: Bisect, clone: Path) -> None:
+    # It repairs what it can be applied to.
+    git(clone, "tag", "before")
+    (clone / "init/main.c").write_text(f"{(clone / 'init/main.c').read_text()}/* one */\n")
+    series = clone.parent / "series"
+    commit(clone, "init: a remark")
+    git(clone, "format-patch", "-q", "-o", str(series), "before")
+    git(clone, "reset", "-q", "--hard", "before")
+    made = grow(clone, OLD, OLD, BUG, BUG, BUG)
+    text = (clone / "init/main.c").read_text()
+    (clone / "init/main.c").write_text(f"{text}/* another */\n")
+    commit(clone, "in the way of the series")
+    (clone / "init/main.c").write_text(text)
+    commit(clone, "out of its way")
+    done = bisect("--series", series)
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert found["first_bad"]["commit"] == made[2]
+    assert f"--series {series}" in found["repro"]
+    for each in found["tries"]:
+        run = json.loads((Path(each["run"]) / "result.json").read_text())
+        assert [patch["subject"] for patch in run["job"]["patches"]] == ["init: a remark"]
+
+
+def test_a_fault_of_this_machine_is_no_answer_and_the_bisect_goes_on_after_it(
+    bisect: Bisect, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = grow(clone, OLD, OLD, BUG, BUG)
+    fake = tmp_path / "bin/qemu-system-x86_64"
+    fake.parent.mkdir()
+    real = shutil.which(fake.name)
+    # The third boot is one too many for it.
+    fake.write_text(
+        f"""#!/bin/sh
+        case "$*" in *-append*)
+            echo >> {tmp_path}/boots
+            [ $(wc -l < {tmp_path}/boots) -ge 3 ] && {{ echo out of memory >&2; exit 1; }} ;;
+        esac
+        exec {real} "$@"
+        """
+    )
+    fake.chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{fake.parent}:{path}")
+    done = bisect()
+    assert done.returncode == 128, done.stderr
+    assert "out of memory" in done.stderr
+    monkeypatch.setenv("PATH", path)
+    done = bisect("--continue")
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    assert found["first_bad"]["commit"] == made[2]
+    assert {each["outcome"] for each in found["tries"]} == {"pass", "panic"}
+
+
+def test_the_report_is_for_those_who_made_the_commit(bisect: Bisect, clone: Path) -> None:
+    grow(clone, OLD.replace("=old", "=10"), OLD.replace("=old", "=90"), None)
+    git(clone, "tag", "-f", "start", "main~2")
+    git(clone, "reset", "-q", "--hard", "main~2")
+    (clone / "fs/namespace.c").write_text(OLD.replace("=old", "=90"))
+    trailers = (
+        "Signed-off-by: A. Author <author@harness.invalid>\n"
+        "Reviewed-by: R. Reviewer <r@harness.invalid>\n"
+        "Link: https://lore.kernel.org/r/20260112-answer-v2-1@harness.invalid\n"
+    )
+    commit(clone, f"fs: answer more\n\n{trailers}")
+    done = bisect("--measure", "boot.mount", "--above", "50")
+    assert done.returncode == 0, done.stderr
+    found = read(done)
+    (folder,) = (Path(os.environ["XDG_STATE_HOME"]) / "harness/bisects").iterdir()
+    mail = email.message_from_bytes((folder / "reply.txt").read_bytes(), policy=default)
+    assert mail["To"] == "tester <tester@harness.invalid>"
+    assert [each.addr_spec for each in mail["Cc"].addresses] == [
+        "author@harness.invalid", "r@harness.invalid", "regressions@lists.linux.dev",
+    ]  # fmt: skip
+    assert mail["In-Reply-To"] == "<20260112-answer-v2-1@harness.invalid>"
+    assert mail["Subject"] == "[REGRESSION] fs: answer more"
+    body = mail.get_content()
+    # The line of evidence from it and from its parent, and no line that a mail would break.
+    for value, key in ((90, "evidence"), (10, "parent_evidence")):
+        (line,) = found["first_bad"][key]
+        assert re.fullmatch(rf"line \d+: .* observe boot.mount={value}", line)
+        assert f"    {line}\n" in body
+        assert line in text(found)
+    assert f"#regzbot introduced: {found['first_bad']['commit']}\n" in body
 
 
 def test_what_cannot_be_asked_is_said_in_a_line(

@@ -51,11 +51,11 @@ ORDER = (
     *("kernelchange", "imageid", "bootcache", "gate_step", "gate", "gate_ledger", "gate_sources",
       "gate_faults", "gate_patch", "gate_verdict", "intake", "gates", "measures",
       "check_logs", "check_words", "check_text", "check_diff", "check_console", "check_html",
-      "check_cases", "check_junit", "check_ktap", "check_sarif", "check_kcidb", "check_github",
-      "check_b4", "check_mail", "check_reports", "check"),
+      "mailtext", "check_cases", "check_junit", "check_ktap", "check_sarif", "check_kcidb",
+      "check_github", "check_b4", "check_mail", "check_reports", "check"),
     *("signature", "posterior", "bisect_history", "bisect_state", "bisect_config", "bisect_over",
       "bisect_kernels", "bisect"),
-    *("bisect_skipped", "bisect_result", "bisect_report"),
+    *("bisect_skipped", "bisect_result", "bisect_report", "bisect_mail"),
     *("matrix_file", "matrix", "matrix_order", "cell", "matrix_result", "matrix_run"),
     *("matrix_report", "matrix_check", "gc", "doctor", "shell", "scaffold"),
     *("cli", "pytest_plugin", "__main__"),
@@ -111,6 +111,8 @@ PURE = (
     "subset",
     "bisect_report",
     "bisect_skipped",
+    "bisect_mail",
+    "mailtext",
 )
 IMPURE = {"os", "time", "socket", "datetime", "subprocess", "shutil", "tempfile", "random"}
 

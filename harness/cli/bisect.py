@@ -109,13 +109,13 @@ def _begun(file: Path | None) -> Any:
 
 
 def _write(folder: Path, result: Any) -> None:
-    from harness import bisect_report, bisect_result  # noqa: PLC0415
+    from harness import bisect_mail, bisect_report, bisect_result  # noqa: PLC0415
     from harness.store import write_atomically  # noqa: PLC0415
 
     write_atomically(folder / "bisect.json", bisect_result.encode(result))
     write_atomically(folder / "bisect.html", bisect_report.page(result).encode())
-    if draft := bisect_report.mail(result):
-        write_atomically(folder / "reply.txt", draft.encode())
+    if draft := bisect_mail.mail(result):
+        write_atomically(folder / "reply.txt", draft)
 
 
 def _begin(settings: Any, store: Any, *, kernels: tuple[str, ...], **given: Any) -> Any:
