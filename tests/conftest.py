@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -104,6 +108,14 @@ def clone(tmp_path: Path) -> Path:
     git(path, "init", "-q", "-b", "main")
     commit(path, "stand-in: first")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium; a page is opened with `browsing.opened`."""
+    import browsing  # noqa: PLC0415 - few tests have a page
+
+    yield from browsing.launch()
 
 
 @pytest.fixture

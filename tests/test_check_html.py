@@ -1,26 +1,15 @@
 """The page of a gate: its diff, its consoles, and how Chromium shows it to everybody."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import check_samples as samples
 import msgspec
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from browsing import WIDTHS, blank, check, keep, opened
+from playwright.sync_api import Browser
 
 from harness import check_console, check_diff, check_reports
 from harness.check_result import CheckResult, Severity, WarningResult, Word
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-# The page is a file, so the browser needs nobody; what it asks others of its own accord is off.
-SWITCHES = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-WIDTHS = {"phone": 400, "desk": 1280}
 
 
 def make(result: CheckResult) -> str:
@@ -219,53 +208,16 @@ def test_a_console_that_is_gone_is_linked_and_one_that_was_cut_is_said_to_be() -
 # --- in a browser -----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
-        yield found
-        found.close()
-
-
-def opened(page: Page, result: CheckResult, folder: Path) -> list[str]:
-    """Open the page of a gate; return a list that what the browser says or asks for is put on."""
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
-    page.on("request", lambda request: said.append(request.url))
-    (folder / "check.html").write_text(make(result))
-    url = (folder / "check.html").as_uri()
-    page.goto(url)
-    assert said.pop(0) == url
-    return said
-
-
-def keep(page: Page, name: str, folder: Path) -> None:
-    """Take a screenshot of the whole page, to be looked at."""
-    kept = Path(os.environ.get("HARNESS_SCREENSHOTS", folder))
-    kept.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=kept / f"check-{name}.png", full_page=True)
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_everybody_can_read_the_page(
     browser: Browser, tmp_path: Path, width: str, scheme: str
 ) -> None:
-    page = browser.new_page(
-        viewport={"width": WIDTHS[width], "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    said = opened(page, samples.result(), tmp_path)
-    keep(page, f"{width}-{scheme}", tmp_path)
+    page = blank(browser, width, scheme)
+    said = opened(page, make(samples.result()), tmp_path)
+    keep(page, f"check-{width}-{scheme}", tmp_path)
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") == WIDTHS[width]
-    found = Axe().run(page, options={"resultTypes": ["violations"]})
-    assert [(each["id"], each["impact"], each["nodes"][0]["target"])
-            for each in found.response["violations"]] == []  # fmt: skip
+    check(page, width)
     assert said == []
     # A table stays one to a screen reader, in whatever shape it is shown.
     rows = page.get_by_role("table", name="Each patch, and how each stage went").get_by_role("row")
@@ -281,7 +233,7 @@ def test_nothing_has_to_be_scrolled_sideways(browser: Browser, tmp_path: Path) -
     )
     for patches in (found.patches, [widest]):
         page = browser.new_page()
-        opened(page, msgspec.structs.replace(found, patches=patches), tmp_path)
+        opened(page, make(msgspec.structs.replace(found, patches=patches)), tmp_path)
         for media, widths in (("screen", range(320, 1500, 60)), ("print", range(700, 1100, 100))):
             page.emulate_media(media="print" if media == "print" else "screen")
             for width in widths:
@@ -303,7 +255,7 @@ def test_a_patch_that_was_not_tested_is_not_marked_as_sound(
         (samples.result(), ["good", "bad", "bad", "good", "unsure"]),
         (samples.untestable(), ["unsure"] * 5),
     ):
-        opened(page, sample, tmp_path)
+        opened(page, make(sample), tmp_path)
         dots = page.locator("nav .dot")
         assert [each.get_attribute("class") for each in dots.all()] == [
             f"dot {state}" for state in states
@@ -313,7 +265,7 @@ def test_a_patch_that_was_not_tested_is_not_marked_as_sound(
 
 def test_a_warning_is_under_its_line_in_the_diff(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page()
-    opened(page, samples.result(), tmp_path)
+    opened(page, make(samples.result()), tmp_path)
     row = page.locator("tr.added", has=page.locator("td.n", has_text="6049"))
     assert row.locator("td.code").inner_text().strip() == "+\tstruct mount *base = NULL, *rootfs;"
     assert "unused variable 'err'" in row.locator("xpath=following-sibling::tr[1]").inner_text()
@@ -322,7 +274,7 @@ def test_a_warning_is_under_its_line_in_the_diff(browser: Browser, tmp_path: Pat
 
 def test_the_page_is_used_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page()
-    opened(page, samples.result(), tmp_path)
+    opened(page, make(samples.result()), tmp_path)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
@@ -336,7 +288,7 @@ def test_the_page_is_used_by_keyboard(browser: Browser, tmp_path: Path) -> None:
 
 def test_a_hostile_gate_runs_nothing_and_fetches_nothing(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": WIDTHS["phone"], "height": 900})
-    said = opened(page, samples.hostile(), tmp_path)
+    said = opened(page, make(samples.hostile()), tmp_path)
     assert page.evaluate("document.scripts.length + document.images.length") == 0
     assert "<script>alert(1)</script>" in page.locator("h1").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") == WIDTHS["phone"]
@@ -353,9 +305,9 @@ def test_on_paper_the_diffs_are_open_and_the_navigation_is_gone(
     browser: Browser, tmp_path: Path
 ) -> None:
     page = browser.new_page(viewport={"width": 700, "height": 900})
-    opened(page, samples.result(), tmp_path)
+    opened(page, make(samples.result()), tmp_path)
     page.emulate_media(media="print")
     assert page.locator("nav").is_hidden()
     assert page.get_by_text("+int __init init_pivot_root(").first.is_visible()
-    keep(page, "paper", tmp_path)
+    keep(page, "check-paper", tmp_path)
     page.close()
