@@ -47,6 +47,7 @@ _FIND = click.Choice(["bad", "fixed"])
 @options.compress_option
 @options.boot_options
 @options.allow_option
+@options.expect_option
 @click.option(
     "--json", "is_json", is_flag=True, help="Print harness.bisect/1 in place of a report."
 )

@@ -20,6 +20,7 @@ from harness.errors import EXIT_HOST, EXIT_UNTESTABLE, HarnessError, HostError
 @options.compress_option
 @options.boot_options
 @options.allow_option
+@options.expect_option
 @options.talk_options
 def command(*, tree: Path | None, like: str | None, series: str | None, **given: Any) -> int:
     """Boot the commit that is checked out, and exit as `git bisect run` expects.

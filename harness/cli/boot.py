@@ -20,11 +20,7 @@ from harness.errors import EXIT_CODES, EXIT_INTERRUPTED
 @options.compress_option
 @options.boot_options
 @options.allow_option
-@click.option(
-    "--expect",
-    metavar="VARIANT|auto",
-    help="Judge by this column of expectations.  [default: auto, by the facts of the job]",
-)
+@options.expect_option
 @click.option("--repeat", type=click.IntRange(min=1), metavar="N",
               help="Make all boots N times, and give how often they came to what.")  # fmt: skip
 @click.option(
@@ -34,9 +30,7 @@ from harness.errors import EXIT_CODES, EXIT_INTERRUPTED
               metavar="DIR", help="Put the run's folder in here.")  # fmt: skip
 @click.option("--json", "is_json", is_flag=True, help="Print result.json in place of the report.")
 @options.talk_options
-def command(
-    *, out: Path | None, is_json: bool, verbose: bool, expect: str | None, **given: Any
-) -> int:
+def command(*, out: Path | None, is_json: bool, verbose: bool, **given: Any) -> int:
     """Apply a series, build the kernel, boot it in QEMU and judge what it did.
 
     \b
@@ -53,7 +47,6 @@ def command(
     pipeline = options.make_pipeline(
         on_output=options.streamer() if verbose else None,
         verbose=verbose,
-        expect=None if expect == "auto" else expect,
         **given,
     )
     run = record.run_job(pipeline, out=out)

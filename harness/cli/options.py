@@ -108,6 +108,11 @@ _ALLOW = (
         "An allow.toml: kernel reports that are known, besides those of the scenario and of your "
         "project; may be repeated.")),
 )  # fmt: skip
+_EXPECT = (
+    click.option("--expect", metavar="VARIANT|auto",
+                 callback=lambda _, __, value: None if value == "auto" else value, help=(
+        "Judge by this column of expectations.  [default: auto, by the facts of the job]")),
+)  # fmt: skip
 _KSELFTEST = (
     click.option("--kselftest", "kselftests", multiple=True, metavar="DIR[/PROGRAM]", help=(
         "Run these kernel selftests, from the tree under test, in place of a scenario: a folder "
@@ -172,6 +177,11 @@ def kselftest_option(function: F) -> F:
 def allow_option(function: F) -> F:
     """Add --allow."""
     return _add(function, _ALLOW)
+
+
+def expect_option(function: F) -> F:
+    """Add --expect."""
+    return _add(function, _EXPECT)
 
 
 def talk_options(function: F) -> F:
