@@ -66,7 +66,7 @@ class Bisect:
             return self.state
         while (name := self._next()) is not None or self._is_doubtful():
             if name is not None:
-                self._answer(self._boot(name))
+                self._keep(self._boot(name))
                 on_try(self.state)
         return self.state
 
@@ -120,7 +120,7 @@ class Bisect:
         while self.state.proofs < wanted:
             again = self._boot(near, is_fresh=True)
             if self._told(again) is Class.BAD:
-                self._answer(again)
+                self._keep(again)
                 return self._doubt()
             seconds = round(self.state.seconds + again.seconds, 2)
             self._set(proofs=self.state.proofs + 1, seconds=seconds)
@@ -156,18 +156,18 @@ class Bisect:
             ends_sources = [bads[-1].sources, goods[-1].sources]
             mattering = bisect_history.mattering(between, ends_sources)
         told = [signature.classify(found, each.facts, good) for each in goods] if found else []
-        self._set(
+        self.state = msgspec.structs.replace(
+            self.state,
             bad=bad, good=good, signature=found, mattering=tuple(sorted(mattering)),
-            strays=Class.BAD in told, tries=(),
+            strays=Class.BAD in told,
         )  # fmt: skip
-        if found is None:
-            return False
-        log.say(f"looking for: {found.words}")
-        if question.over is Over.COMMITS:
-            log.say(f"{len(mattering)} of {len(between.commits)} commits can matter")
-        for each in (*bads, *goods):
-            self._answer(each)
-        return True
+        if found:
+            log.say(f"looking for: {found.words}")
+            if question.over is Over.COMMITS:
+                log.say(f"{len(mattering)} of {len(between.commits)} commits can matter")
+        # Kept as a whole: who has the signature has been told of both ends.
+        self._keep(*bads, *goods)
+        return found is not None
 
     def _end(self, commit: str, *, until_finding: bool) -> list[Attempt]:
         """Boot an end as often as the question says, or until it has a finding."""
@@ -206,12 +206,18 @@ class Bisect:
             is_reused=kept.is_reused,
         )
 
-    def _answer(self, each: Attempt) -> None:
-        """Keep what a try says of the question."""
+    def _keep(self, *attempts: Attempt) -> None:
+        """Keep what tries say of the question, if there is one."""
+        tries = map(self._answer, attempts) if self.state.signature else ()
+        seconds = self.state.seconds + sum(each.seconds for each in attempts)
+        self._set(tries=(*self.state.tries, *tries), seconds=round(seconds, 2))
+
+    def _answer(self, each: Attempt) -> Try:
         told = self._told(each)
         console = each.console.read_text(errors="replace") if each.console else ""
         is_reused = each.is_reused and told in (Class.GOOD, Class.BAD)
-        answer = Try(
+        log.say(f"{told.value}{' (reused)' if is_reused else ''}: {each.facts.reason}")
+        return Try(
             commit=each.commit,
             outcome=each.facts.outcome.value,
             class_=REUSED if is_reused else told.value,
@@ -222,9 +228,6 @@ class Bisect:
             run=each.facts.run,
             evidence=signature.shown(self._signature, each.facts, console),
         )
-        log.say(f"{told.value}{' (reused)' if is_reused else ''}: {each.facts.reason}")
-        seconds = round(self.state.seconds + each.seconds, 2)
-        self._set(tries=(*self.state.tries, answer), seconds=seconds)
 
     def _told(self, each: Attempt) -> Class:
         if self.state.good is None:

@@ -225,6 +225,7 @@ def test_ends_that_do_not_differ_are_both_shown(bisect: Bisect, clone: Path) -> 
     assert done.returncode == 1, done.stderr
     found = read(done)
     assert found["ended"] == "alike"
+    assert found["seconds"] > 0
     assert found["ends"]["good"].startswith("pass: ")
     assert found["ends"]["bad"].startswith("pass: ")
 
