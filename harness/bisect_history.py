@@ -25,6 +25,7 @@ _RULES = frozenset({"Makefile", "Kbuild"})
 _HOST = ("scripts", "tools")
 # Who wants to hear of a regression (Documentation/admin-guide/reporting-regressions.rst).
 _PEOPLE = ("Signed-off-by", "Reviewed-by", "Acked-by", "Tested-by")
+_PERSON = re.compile(r"[^<>]*<([^<>\s]+@[^<>\s]+)>")
 # The last part of a link to a mail archive is the mail's id.
 _MESSAGE = re.compile(r"([^/\s<>@]+@[^/\s<>@]+?)[/>]*$")
 
@@ -129,10 +130,19 @@ def about(clone: Path, commit: str) -> About:
     return About(
         author=author,
         date=date,
-        people=tuple(dict.fromkeys(name for name in people.splitlines() if name != author)),
+        people=_people(people.splitlines(), author),
         message_id=next((unquote(match[1]) for match in found if match), None),
         stat=stat.strip("\n"),
     )
+
+
+def _people(lines: Sequence[str], author: str) -> tuple[str, ...]:
+    """Return each who can be written to once, less the author and what trailers add to a name."""
+    found: dict[str, str] = {}
+    for line in lines:
+        if match := _PERSON.match(line):
+            found.setdefault(match[1].lower(), match[0])
+    return tuple(name for address, name in found.items() if f"<{address}>" not in author.lower())
 
 
 def mattering(between: Range, ends: Sequence[Iterable[str]]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from harness.bisect_history import About
 from harness.bisect_skipped import Skipped
 from harness.bisect_state import Over, State, Try
 from harness.errors import EXIT_UNTESTABLE
+from harness.signature import Class
 
 SCHEMA = "harness.bisect/1"
 _SUSPECTS = 20
@@ -196,36 +197,60 @@ def _try(each: Try, state: State) -> TryResult:
 
 
 def _first(state: State, answer: _Answer) -> FirstBad | None:
-    said = {each.commit: each for each in state.tries}
     about = About(author="", date="", people=(), message_id=None, stat="")
+    with_it, without = (Class.GOOD, Class.BAD) if state.question.fixed else (Class.BAD, Class.GOOD)
     if answer.part:
         if len(answer.part) > 1:
             return None
-        item = state.between.commits[answer.part[0]]
-        name, subject = item.name, item.subject
-        own, parent = said.get(subset.name_of(answer.part)), state.between.old
+        item, parent = state.between.commits[answer.part[0]], state.between.old
+        own = _try_of(state, subset.name_of(answer.part), with_it)
+        before = _try_of(state, parent, without)
     else:
         name = answer.likely[0][0]
         item = next(each for each in state.between.commits if each.name == name)
-        subject, own = item.subject, said.get(name)
-        parent = next((p for p in item.parents if p in said), next(iter(item.parents), ""))
+        # Not tried itself, it is what the new end has and no other commit brought.
+        own = _try_of(state, name, with_it) or _try_of(state, state.between.new, with_it)
+        tried = (p for p in item.parents if _try_of(state, p, without))
+        parent = next(tried, next(iter(item.parents), ""))
+        before = _try_of(state, _same_kernel(state, parent), without)
         if state.question.over is Over.COMMITS and state.question.job.tree:
             about = bisect_history.about(state.question.job.tree, name)
-    shown = own.evidence if own else state.bad.evidence if state.bad else ()
-    before = said.get(parent)
     return FirstBad(
-        commit=name,
-        subject=subject,
+        commit=item.name,
+        subject=item.subject,
         author=about.author,
         date=about.date,
         stat=about.stat,
         people=list(about.people),
         message_id=about.message_id,
-        evidence=list(shown),
+        evidence=list(own.evidence) if own else [],
         parent=parent,
-        parent_said=f"{before.outcome}: {before.reason}" if before else "not tried itself",
+        parent_said=_said(before, parent),
         parent_evidence=list(before.evidence) if before else [],
     )
+
+
+def _try_of(state: State, name: str, told: Class) -> Try | None:
+    """Return the last try of a commit that told this."""
+    tries = [each for each in state.tries if each.commit == name and each.told is told]
+    return tries[-1] if tries else None
+
+
+def _same_kernel(state: State, name: str) -> str:
+    """Return the commit that was tried in place of one that cannot matter: the same kernel."""
+    said = {each.commit for each in state.tries}
+    commits = {each.name: each for each in state.between.commits}
+    while name not in said and name in commits and name not in state.mattering:
+        # What cannot matter is no merge.
+        name = next(iter(commits[name].parents), "")
+    return name
+
+
+def _said(each: Try | None, name: str) -> str:
+    if each is None:
+        return "not tried itself"
+    same = f", tried as {each.commit[:12]}, the same kernel" if each.commit != name else ""
+    return f"{each.outcome}: {each.reason}{same}"
 
 
 def encode(result: BisectResult) -> bytes:

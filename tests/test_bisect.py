@@ -98,6 +98,10 @@ def test_the_commit_that_brings_a_panic_is_found_and_what_cannot_matter_is_not_t
     assert found["confidence"] == 1.0
     assert (found["relevant"], found["total"]) == (3, 14)
     assert len(found["tries"]) == 4
+    # The commit before it is documentation, and so builds the kernel of the one before that.
+    assert found["first_bad"]["parent"] == made[6]
+    assert found["first_bad"]["parent_said"].endswith(f", tried as {made[5][:12]}, the same kernel")
+    assert found["first_bad"]["parent_evidence"][0].startswith("line ")
     assert "3 of 14 commits can matter" in done.stderr
     assert "3 can be it; some 2 tries, 0." in done.stderr
     assert (git(clone, "status", "--porcelain"), git(clone, "rev-parse", "HEAD")) == before
@@ -111,7 +115,8 @@ def test_the_commit_that_brings_a_panic_is_found_and_what_cannot_matter_is_not_t
     # Asked again, nothing is built or booted.
     again = read(bisect())
     assert {each["class"] for each in again["tries"]} == {"reused"}
-    assert again["first_bad"] == found["first_bad"]
+    for key in ("commit", "evidence", "parent_said"):
+        assert again["first_bad"][key] == found["first_bad"][key]
     status = harness("bisect", "--status", cwd=project)
     assert status.stdout.startswith(f"found: {made[7][:12]} (commit 7) brings it")
 
@@ -388,6 +393,9 @@ def test_the_report_is_for_those_who_made_the_commit(bisect: Bisect, clone: Path
     trailers = (
         "Signed-off-by: A. Author <author@harness.invalid>\n"
         "Reviewed-by: R. Reviewer <r@harness.invalid>\n"
+        "Tested-by: T. Tester <t@harness.invalid> # on one machine\n"
+        "Acked-by: nobody who can be written to\n"
+        "Signed-off-by: tester <Tester@harness.invalid>\n"
         "Link: https://lore.kernel.org/r/20260112-answer-v2-1@harness.invalid\n"
     )
     commit(clone, f"fs: answer more\n\n{trailers}")
@@ -398,7 +406,8 @@ def test_the_report_is_for_those_who_made_the_commit(bisect: Bisect, clone: Path
     mail = email.message_from_bytes((folder / "reply.txt").read_bytes(), policy=default)
     assert mail["To"] == "tester <tester@harness.invalid>"
     assert [each.addr_spec for each in mail["Cc"].addresses] == [
-        "author@harness.invalid", "r@harness.invalid", "regressions@lists.linux.dev",
+        "author@harness.invalid", "r@harness.invalid", "t@harness.invalid",
+        "regressions@lists.linux.dev",
     ]  # fmt: skip
     assert mail["In-Reply-To"] == "<20260112-answer-v2-1@harness.invalid>"
     assert mail["Subject"] == "[REGRESSION] fs: answer more"
