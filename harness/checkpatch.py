@@ -12,9 +12,12 @@ from harness.filecheck import Said
 from harness.job import CompilerWarning, Patch, Tree
 from harness.store import Store, digest_of
 
+_SCHEMA = "3"
 _SCRIPT = "scripts/checkpatch.pl"
 _FILES = (_SCRIPT, "scripts/spelling.txt", "scripts/const_structs.checkpatch")
 _PATCH = "patch.mbox"
+# It is about the whole file, and says the line where the hunk before it ended.
+_OF_A_FILE = frozenset({"FILE_PATH_CHANGES"})
 _LINE = re.compile(
     r"(?P<file>[^:]*):(?P<line>\d+): (?P<level>ERROR|WARNING):(?P<type>\w+): (?P<text>.*)"
 )
@@ -33,7 +36,7 @@ def run(patch: Patch, tree: Tree, store: Store) -> Said:
             why_not="perl is not installed" if perl is None else f"no {_SCRIPT} in the tree"
         )
     mail = mail_of(patch)
-    inputs = {"patch": digest_of(mail), "script": filecheck.digest(files)}
+    inputs = {"patch": digest_of(mail), "script": filecheck.digest(files), "schema": _SCHEMA}
     return filecheck.once("checkpatch", inputs, store, lambda: _run(perl, mail, tree, files))
 
 
@@ -63,7 +66,7 @@ def _warning(match: re.Match[str]) -> CompilerWarning:
         flag=match["type"],
         message=match["text"],
         function="",
-        line=0 if is_message else int(match["line"]),
+        line=0 if is_message or match["type"] in _OF_A_FILE else int(match["line"]),
         text=(match[0],),
     )
 

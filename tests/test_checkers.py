@@ -312,3 +312,4 @@ def test_scripts_and_headers_of_a_real_kernel_are_asked(version: str, tmp_path: 
     said = checkpatch.run(whole.patches[0], tree, store)
     assert "MISSING_SIGN_OFF" not in {each.flag for each in said.warnings}
     assert ("fs/answer.c", "SPDX_LICENSE_TAG") in {(w.file, w.flag) for w in said.warnings}
+    assert [w.line for w in said.warnings if w.flag == "FILE_PATH_CHANGES"] == [0]
