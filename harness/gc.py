@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import matrix_report, proc, runs
+from harness import bisect_state, gates, matrix_report, proc, runs
 from harness.lock import Lock
 from harness.store import Store
 
@@ -83,9 +83,13 @@ def _items(store: Store) -> list[Item]:
         _item("base", path, *_packs(root, path), lock=locks / f"base-{path.stem}.lock")
         for path in root.glob("git/harness/bases/*.json")
     ]
-    found += [_item("run", path) for path in runs.all_runs()]
-    found += [_item("matrix", path) for path in matrix_report.all_matrices()]
-    return found
+    kept = {
+        "run": runs.all_runs(),
+        "matrix": matrix_report.all_matrices(),
+        "gate": runs.in_order(gates.gates_dir(), gates.RESULT),
+        "bisect": runs.in_order(bisect_state.bisects_dir(), bisect_state.FILE),
+    }
+    return found + [_item(what, path) for what, paths in kept.items() for path in paths]
 
 
 def _packs(root: Path, record: Path) -> tuple[Path, ...]:

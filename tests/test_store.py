@@ -235,11 +235,19 @@ def test_gc_takes_a_base_with_its_packs_unless_a_job_holds_it(store: Store) -> N
     assert sorted(path.name for path in packs.iterdir()) == ["pack-6.1.1.idx", "pack-6.1.1.pack"]
 
 
-def test_gc_bounds_the_matrices_too(store: Store, tmp_path: Path) -> None:
-    page = tmp_path / "state/harness/matrices/old/matrix.json"
+@pytest.mark.parametrize(
+    ("what", "file"),
+    [
+        ("matrix", "matrices/old/matrix.json"),
+        ("gate", "gates/old/check.json"),
+        ("bisect", "bisects/old/state.json"),
+    ],
+)
+def test_gc_bounds_the_reports_too(store: Store, tmp_path: Path, what: str, file: str) -> None:
+    page = tmp_path / "state/harness" / file
     page.parent.mkdir(parents=True)
     page.write_text("{}")
     os.utime(page.parent, (0, 0))
     swept = gc.sweep(store, max_age_s=3600, max_size=1 << 40)
-    assert [(item.what, item.path) for item in swept.deleted] == [("matrix", page.parent)]
+    assert [(item.what, item.path) for item in swept.deleted] == [(what, page.parent)]
     assert not page.exists()

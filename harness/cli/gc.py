@@ -15,7 +15,7 @@ _GIB = 2**30
               metavar="GIB", help="Then the least used, until this much is left.")  # fmt: skip
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would go, delete nothing.")
 def command(*, max_age: float, max_size: float, dry_run: bool) -> int:
-    """Delete old kernels, build folders and runs; never what a running job holds.
+    """Delete old kernels, build folders, runs and reports; never what a running job holds.
 
     \b
     Examples:
