@@ -126,7 +126,8 @@ def about(clone: Path, commit: str) -> About:
     argv = ["show", "--stat=80", form, "--date=iso-strict", commit, "--"]
     text = gitrepo.read_clone(clone, argv).text
     author, date, people, links, stat = text.split("\0", 4)
-    found = [_MESSAGE.search(line) for line in links.splitlines()]
+    # The last one is of who took the patch; those before it may be of a bug's report.
+    found = [_MESSAGE.search(line) for line in reversed(links.splitlines())]
     return About(
         author=author,
         date=date,

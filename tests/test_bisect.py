@@ -396,6 +396,7 @@ def test_the_report_is_for_those_who_made_the_commit(bisect: Bisect, clone: Path
         "Tested-by: T. Tester <t@harness.invalid> # on one machine\n"
         "Acked-by: nobody who can be written to\n"
         "Signed-off-by: tester <Tester@harness.invalid>\n"
+        "Link: https://lore.kernel.org/all/a-report@harness.invalid/\n"
         "Link: https://lore.kernel.org/r/20260112-answer-v2-1@harness.invalid\n"
     )
     commit(clone, f"fs: answer more\n\n{trailers}")
