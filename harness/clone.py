@@ -14,6 +14,7 @@ from harness.store import Store, digest_of, write_atomically
 
 # The note of the commit that was looked at last, and is whole.
 _LAST = "last.json"
+_GONE, _SUBMODULE = "000000", "160000"
 _MAKEFILE_VERSION = re.compile(r"^VERSION = \d", re.MULTILINE)
 
 
@@ -121,7 +122,9 @@ def _missing_since(repo: gitrepo.Repo, whole: str, commit: str) -> int | None:
     changed = gitrepo.run(repo.path, argv)
     if changed.returncode != 0:
         return None
-    blobs = [line.split()[3] for line in changed.text.split("\0") if line.startswith(":")]
-    stdin = "".join(f"{blob}\n" for blob in blobs if set(blob) != {"0"}).encode()
+    # A fact and a path by turns: (:mode, mode, blob, blob, what became of it).
+    facts = [line.split() for line in changed.text.split("\0")[::2] if line]
+    blobs = [new for _, mode, _, new, _ in facts if mode not in (_GONE, _SUBMODULE)]
+    stdin = "".join(f"{blob}\n" for blob in blobs).encode()
     listed = gitrepo.run(repo.path, ["cat-file", "--batch-check=%(objecttype)"], stdin=stdin)
     return sum(line.endswith(" missing") for line in listed.text.splitlines())
