@@ -146,8 +146,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         barred = self.barred()
         known = dict.fromkeys(barred, False)
         for name, tally in self.tallies().items():
-            if tally.bad or tally.good >= self.question.rounds or name in barred:
-                known[name] = tally.bad > 0
+            # What shows the finding once has it; without it, it was not shown so often.
+            shown, hidden = tally.bad, tally.good
+            if self.question.fixed:
+                shown, hidden = hidden, shown
+            if shown or hidden >= self.question.rounds or name in barred:
+                known[name] = bool(shown) != self.question.fixed
         return subset.step(len(self.between.commits), known)
 
     def barred(self) -> frozenset[str]:
@@ -172,7 +176,7 @@ def save(state: State) -> None:
     folder = folder_of(state)
     folder.mkdir(parents=True, exist_ok=True)
     data = msgspec.json.encode(state, enc_hook=os.fspath)
-    write_atomically(folder / FILE, msgspec.json.format(data, indent=1) + b"\n")
+    write_atomically(folder / FILE, msgspec.json.format(data, indent=1) + b"\n", is_durable=True)
 
 
 def latest() -> State:

@@ -19,10 +19,8 @@ from harness import log
 from harness.errors import HostError
 from harness.lock import Lock
 
-_MANIFEST = "manifest.json"
-_NEW = ".new"
-# Where notes are written beside the entries.
-_NOTES = ("last", "toolchain", "downloads", "lanes/*", "lanes/*/out", "*/harness/*")
+_MANIFEST, _NEW = "manifest.json", ".new"
+_NOTES = ("last", "toolchain", "downloads", "lanes/*", "lanes/*/out", "*/harness/*")  # folders
 _README = """\
 This is the cache of `harness`. Everything in it can be made again: delete it when you like,
 or bound it with `harness gc`.
@@ -55,14 +53,17 @@ def key_of(kind: str, inputs: Mapping[str, str]) -> str:
     return digest_of(text.encode())[:32]
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, never a mixture."""
+def write_atomically(path: Path, data: bytes, *, is_durable: bool = False) -> None:
+    """Write a file whose reader sees old or new bytes; `is_durable`: after a power cut too."""
     # Always the same name: what a killed process left is used by the next one.
     scratch = path.with_name(f".{path.name}{_NEW}")
     lock = Lock(scratch)
     lock.acquire(what=f"it writes {path.name}")
     try:
-        scratch.write_bytes(data)
+        with scratch.open("wb", buffering=0) as stream:
+            stream.write(data)
+            if is_durable:
+                os.fsync(stream.fileno())
         scratch.replace(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
