@@ -13,7 +13,7 @@ import msgspec
 
 from harness import bisect_history, bisect_over, bisect_state, bootcache, log, signature
 from harness.bisect_state import REUSED, Over, State, Try
-from harness.errors import Outcome, SubjectError
+from harness.errors import Outcome, SubjectError, UsageError
 from harness.pipeline import Pipeline
 from harness.settings import Settings
 from harness.signature import Class, Facts, Signature
@@ -109,7 +109,7 @@ class Bisect:
         if not found:
             return self._doubt()
         booted = [each for each in state.tries if each.class_ != REUSED]
-        near = self._nearest_good()
+        near = self._nearest_good(next(iter(found), ""))
         if len(found) > 1 or not state.signature.is_of_a_boot or not booted or near is None:
             return False
         boot = max(0.1, sum(t.seconds - t.build_s for t in booted) / len(booted))
@@ -119,9 +119,10 @@ class Bisect:
             log.say(f"the good commit next to it {wanted - state.proofs} times more, to be sure")
         while self.state.proofs < wanted:
             again = self._boot(near, is_fresh=True)
-            if self._told(again) is Class.BAD:
+            told = self._told(again)
+            if told is not Class.GOOD:
                 self._keep(again)
-                return self._doubt()
+                return told is Class.BAD and self._doubt()
             seconds = round(self.state.seconds + again.seconds, 2)
             self._set(proofs=self.state.proofs + 1, seconds=seconds)
         return False
@@ -131,12 +132,23 @@ class Bisect:
         self._set(contradicted=True)
         return True
 
-    def _nearest_good(self) -> str | None:
-        """Return the commit without the finding that was tried nearest to the answer."""
-        at = {each.name: n for n, each in enumerate(self.state.between.commits)}
-        goods = [each.commit for each in self.state.tries if each.told is Class.GOOD]
-        choose = min if self.state.question.fixed else max
-        return choose(goods, key=lambda name: at.get(name, -1), default=None)
+    def _nearest_good(self, answer: str) -> str | None:
+        """Return the commit without the finding that was tried nearest to the answer.
+
+        It is one that the answer has, or of a repair one that has the answer.
+        """
+        history, fixed = self.state.history(), self.state.question.fixed
+        goods = [
+            each.commit
+            for each in self.state.tries
+            if each.told is Class.GOOD
+            and (
+                history.has(each.commit, brought_by=answer)
+                if fixed
+                else history.has(answer, brought_by=each.commit)
+            )
+        ]
+        return (min if fixed else max)(goods, key=history.place, default=None)
 
     # --- the ends -----------------------------------------------------------------------
 
@@ -154,7 +166,9 @@ class Bisect:
         mattering = frozenset(each.name for each in between.commits)
         if question.over is Over.COMMITS:
             ends_sources = [bads[-1].sources, goods[-1].sources]
-            mattering = bisect_history.mattering(between, ends_sources)
+            # Whether a series applies hangs on files that no kernel is compiled from.
+            if bad.outcome is not Outcome.APPLY_FAILED:
+                mattering = bisect_history.mattering(between, ends_sources)
         told = [signature.classify(found, each.facts, good) for each in goods] if found else []
         self.state = msgspec.structs.replace(
             self.state,
@@ -190,6 +204,14 @@ class Bisect:
         except SubjectError as error:
             seconds = time.monotonic() - started
             facts = signature.facts_of_fault(error)
+            return Attempt(commit=commit, facts=facts, seconds=seconds, build_s=seconds)
+        except UsageError as error:
+            # At an end it is the question that is wrong; in between, the commit: it may be no tree
+            # of a kernel at all, as the root of what was merged from elsewhere.
+            if commit in (self.state.between.old, self.state.between.new):
+                raise
+            seconds = time.monotonic() - started
+            facts = Facts(outcome=Outcome.APPLY_FAILED, reason=error.message)
             return Attempt(commit=commit, facts=facts, seconds=seconds, build_s=seconds)
         build_s = time.monotonic() - started
         if self.state.signature and not self.state.signature.is_of_a_boot:

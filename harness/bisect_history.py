@@ -14,7 +14,8 @@ import msgspec
 from harness import gitrepo
 from harness.errors import UsageError
 
-_MARK = "\x01"
+# No field of a commit has a NUL.
+_MARK = "\0\x01\0"
 # Never part of a kernel.
 _NEVER = ("Documentation/", "samples/", "LICENSES/", "tools/testing/", "tools/perf/", ".github/")
 _NEVER_NAMES = frozenset({"MAINTAINERS", "CREDITS", "COPYING", "README", ".mailmap", ".gitignore"})
@@ -86,9 +87,15 @@ def read(clone: Path, old: str, new: str) -> Range:
         )
     argv = [
         "log", "--topo-order", "--reverse", "-c", "--name-only", "--no-renames",
-        f"--format={_MARK}%H%x00%P%x00%s%x00", ends[1], f"^{base}", "--",
+        "--format=%x00%x01%x00%H%x00%P%x00%s%x00", ends[1], f"^{base}", "--",
     ]  # fmt: skip
     done = gitrepo.read_clone(clone, argv)
+    if done.returncode != 0:
+        words = done.error_text.splitlines() or ["git gave no reason"]
+        raise UsageError(
+            f"the commits between {old} and {new} cannot be read in {clone}: {words[-1]}",
+            hint=f"`git -C {clone} fetch --refetch --no-filter` makes a partial clone whole",
+        )
     commits = tuple(_listed(part) for part in done.text.split(_MARK) if part.strip())
     listed = gitrepo.read_clone(clone, ["ls-tree", "-r", "-z", "--name-only", ends[1], "--"])
     gone = {file for commit in commits for file in commit.files} - set(listed.text.split("\0"))
@@ -167,7 +174,7 @@ def mattering(between: Range, ends: Sequence[Iterable[str]]) -> frozenset[str]:
 
     def matters(file: str) -> bool:
         path = PurePosixPath(file)
-        if file in known:
+        if file in known or _is_rule(file):
             return True
         if file.startswith(_NEVER) or path.name in _NEVER_NAMES:
             return False

@@ -13,7 +13,7 @@ from harness.report import Style, plain
 _DATA = paths.PACKAGE_DIR / "data"
 _SHORT = 12
 _WIDTH = 72
-_MAX_EVIDENCE, _MAX_SKIPPED = 8, 4
+_MAX_EVIDENCE, _MAX_SKIPPED, _MAX_SUSPECTS = 8, 4, 20
 _NOUNS = {
     Over.COMMITS: "commits",
     Over.KERNELS: "kernels after the old end",
@@ -47,8 +47,10 @@ def text(result: BisectResult, folder: str, *, style: Style = plain) -> str:
         lines += ["", "what is left"]
         lines += [
             f"  {each.likelihood:6.1%}  {name_of(result, each.commit)} {each.subject}"
-            for each in result.suspects
+            for each in result.suspects[:_MAX_SUSPECTS]
         ]
+        if len(result.suspects) > _MAX_SUSPECTS:
+            lines += [f"  and {len(result.suspects) - _MAX_SUSPECTS} more, all in bisect.json"]
     lines += ["", f"  bisect     {folder}", f"  run again  {result.repro}"]
     return "\n".join(lines) + "\n"
 
@@ -94,10 +96,12 @@ def _first(result: BisectResult, first: FirstBad) -> list[str]:
         lines += [f"  author      {first.author}, {first.date}"]
     lines += [f"              {line}" for line in first.stat.splitlines()]
     lines += ["", *(f"  {line}" for line in first.evidence[:_MAX_EVIDENCE])]
+    # Of a repair it is the commit itself that was booted again.
+    is_fix = result.looked_for == "fixed"
     before = "without it" if result.over.is_subset else "before it "
     said = first.parent_said if result.over.is_subset else f"{name_of(result, first.parent)} "
     said += "" if result.over.is_subset else first.parent_said
-    said += f", and {result.proofs} times more" if result.proofs else ""
+    said += f", and {result.proofs} times more" if result.proofs and not is_fix else ""
     lines += ["", f"  {before}  {said}"]
     return [
         *lines,

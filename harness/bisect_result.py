@@ -13,7 +13,6 @@ from harness.errors import EXIT_UNTESTABLE
 from harness.signature import Class
 
 SCHEMA = "harness.bisect/1"
-_SUSPECTS = 20
 
 
 class Ending(StrEnum):
@@ -175,7 +174,7 @@ def of(state: State, *, is_over: bool) -> BisectResult:
                 commit=name, subject=bisect_over.subject_of(state, name),
                 likelihood=round(chance, 4),
             )
-            for name, chance in likely[:_SUSPECTS]
+            for name, chance in likely
         ],
         tries=tries,
         relevant=len(state.mattering),

@@ -57,7 +57,9 @@ def test_a_sample_matters_where_it_is_compiled(clone: Path) -> None:
     assert mattering(clone, new=(*SOURCES, "samples/s.c")) == {made}
 
 
-@pytest.mark.parametrize("name", ["net/Makefile", "net/Kconfig.debug", "scripts/x.c", "lib/t.txt"])
+@pytest.mark.parametrize(
+    "name", ["net/Makefile", "net/Kconfig.debug", "samples/Kconfig", "scripts/x.c", "lib/t.txt"]
+)
 def test_what_decides_how_to_build_always_matters(clone: Path, name: str) -> None:
     made = change(clone, name)
     assert made in mattering(clone)
