@@ -43,10 +43,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     is_reused: bool = False
 
 
-def _is_finding(each: Attempt) -> bool:
-    return each.facts.outcome is not Outcome.PASS
-
-
 class Bisect:
     """A bisect under way on this machine."""
 
@@ -160,8 +156,8 @@ class Bisect:
         with_finding, without = ("old", "new") if question.fixed else ("new", "old")
         bads = self._end(ends[with_finding], until_finding=True)
         goods = self._end(ends[without], until_finding=False)
-        bad = next((each.facts for each in bads if _is_finding(each)), bads[-1].facts)
-        good = next((each.facts for each in goods if not _is_finding(each)), goods[0].facts)
+        bad = next((each.facts for each in bads if self._is_finding(each)), bads[-1].facts)
+        good = next((each.facts for each in goods if not self._is_finding(each)), goods[0].facts)
         found = signature.of(bad, good, question.threshold)
         mattering = frozenset(each.name for each in between.commits)
         if question.over is Over.COMMITS:
@@ -188,9 +184,15 @@ class Bisect:
         found: list[Attempt] = []
         for _ in range(self.state.question.rounds):
             found.append(self._boot(commit))
-            if until_finding and _is_finding(found[-1]):
+            if until_finding and self._is_finding(found[-1]):
                 break
         return found
+
+    def _is_finding(self, each: Attempt) -> bool:
+        threshold = self.state.question.threshold
+        if threshold:
+            return signature.by_threshold(threshold, each.facts) is Class.BAD
+        return each.facts.outcome is not Outcome.PASS
 
     # --- a try --------------------------------------------------------------------------
 

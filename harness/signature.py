@@ -187,7 +187,7 @@ def classify(signature: Signature, facts: Facts, good: Facts) -> Class:
     if not signature.is_of_a_boot:
         return Class.GOOD
     if signature.threshold:
-        return _by_threshold(signature.threshold, facts)
+        return by_threshold(signature.threshold, facts)
     if signature.kind is Kind.EXPECTATION:
         return _by_expectations(signature, facts, good)
     shows = signature.title in facts.titles or (
@@ -198,7 +198,8 @@ def classify(signature: Signature, facts: Facts, good: Facts) -> Class:
     return Class.GOOD if _is_sound(facts, good) else Class.OTHER
 
 
-def _by_threshold(threshold: Threshold, facts: Facts) -> Class:
+def by_threshold(threshold: Threshold, facts: Facts) -> Class:
+    """Return what a result says of a threshold: other where it has no such number."""
     try:
         value = float(facts.observed[threshold.name])
     except (KeyError, ValueError):
