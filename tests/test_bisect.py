@@ -435,6 +435,7 @@ def test_what_cannot_be_asked_is_said_in_a_line(
         ("--tree", "linux", "--good", "nonesuch", "--bad", "main"): "--good nonesuch: no such rev",
         ("--tree", "linux", "--good", "main", "--bad", "start"): "is an ancestor of",
         ("--continue",): "no bisect yet in",
+        ("--continue", "--flaky", "8"): "--flaky would not change it",
     }.items():
         done = harness("bisect", *arguments, cwd=project)
         assert done.returncode == 2, done.stderr

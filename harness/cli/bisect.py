@@ -85,7 +85,7 @@ def command(
     settings = settings_.load(Path.cwd())
     store = Store(paths.cache_dir())
     is_begun = is_continue or is_status or is_log
-    state = _begun(replay) if replay or is_begun else _begin(settings, store, **given)
+    state = _begun(replay, given) if replay or is_begun else _begin(settings, store, **given)
     folder = bisect_state.folder_of(state)
     if is_log:
         click.echo((folder / bisect_state.FILE).read_text(), nl=False)
@@ -103,9 +103,22 @@ def command(
     return 0 if is_status else result.exit_code
 
 
-def _begun(file: Path | None) -> Any:
+def _check_asks_nothing(given: dict[str, Any]) -> None:
+    """Refuse what would begin another bisect: the one that goes on has its question."""
+    context = click.get_current_context()
+    options_of = {param.name: param.opts[0] for param in context.command.params}
+    for name in given:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"a bisect that goes on has its question: {options_of[name]} would not change it",
+                hint="drop it, or begin anew with all of the question",
+            )
+
+
+def _begun(file: Path | None, given: dict[str, Any]) -> Any:
     from harness import bisect_state  # noqa: PLC0415
 
+    _check_asks_nothing(given)
     return bisect_state.load(file) if file else bisect_state.latest()
 
 
