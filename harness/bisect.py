@@ -6,7 +6,7 @@ is asked, so that a bisect that is killed goes on where it was.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from harness import bisect_history, bisect_over, bisect_state, bootcache, log, signature
 from harness.bisect_state import REUSED, Over, State, Try
 from harness.errors import Outcome, SubjectError, UsageError
+from harness.job import Kernel
 from harness.pipeline import Pipeline
 from harness.settings import Settings
 from harness.signature import Class, Facts, Signature
@@ -25,6 +26,9 @@ _GUESS_BUILD, _GUESS_BOOT = 30.0, 1.0
 # findings that show in half of the boots. So often in any case, and up to so often in a part of the
 # time that the bisect has taken.
 _LEAST_PROOFS, _MOST_PROOFS, _PROOFS_SHARE = 2, 8, 0.05
+
+
+_BUILDS = Facts(outcome=Outcome.PASS, reason="it builds, and was not booted")
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +47,11 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     is_reused: bool = False
 
 
+def _mean(seconds: Sequence[float], guess: float) -> float:
+    """Return the mean, no less than a tenth so that it can be divided by; a guess of none."""
+    return max(0.1, sum(seconds) / len(seconds)) if seconds else guess
+
+
 class Bisect:
     """A bisect under way on this machine."""
 
@@ -51,7 +60,7 @@ class Bisect:
         self._settings = settings
         self._store = store
 
-    def run(self, on_try: Callable[[State], None]) -> State:
+    def run(self) -> State:
         """Go on to the end, and return what is known then.
 
         Raises:
@@ -63,7 +72,6 @@ class Bisect:
         while (name := self._next()) is not None or self._is_doubtful():
             if name is not None:
                 self._keep(self._boot(name))
-                on_try(self.state)
         return self.state
 
     def _next(self) -> str | None:
@@ -75,9 +83,8 @@ class Bisect:
         found = history.posterior(tallies)
         if not found or max(found.values()) >= state.enough:
             return None
-        boots = [t.seconds - t.build_s for t in state.tries if t.class_ != REUSED] or [_GUESS_BOOT]
-        builds = [t.build_s for t in state.tries if t.build_s > 1] or [_GUESS_BUILD]
-        boot, build = (max(0.1, sum(each) / len(each)) for each in (boots, builds))
+        boot = _mean(self._boots(), _GUESS_BOOT)
+        build = _mean([t.build_s for t in state.tries if t.build_s > 1], _GUESS_BUILD)
         built = {t.commit: boot for t in state.tries}
         choice = history.choose(
             tallies, cost=built, default_cost=build + boot, barred=state.barred()
@@ -90,6 +97,10 @@ class Bisect:
                 f"{choice.seconds / 60:.1f} minutes"
             )
         return choice.name if choice else None
+
+    def _boots(self) -> list[float]:
+        """Return how many seconds each boot took that was made."""
+        return [t.seconds - t.build_s for t in self.state.tries if t.class_ != REUSED]
 
     # --- whether it is so ---------------------------------------------------------------
 
@@ -104,12 +115,11 @@ class Bisect:
         found = state.history().posterior(state.tallies())
         if not found:
             return self._doubt()
-        booted = [each for each in state.tries if each.class_ != REUSED]
+        boots = self._boots()
         near = self._nearest_good(next(iter(found), ""))
-        if len(found) > 1 or not state.signature.is_of_a_boot or not booted or near is None:
+        if len(found) > 1 or not state.signature.is_of_a_boot or not boots or near is None:
             return False
-        boot = max(0.1, sum(t.seconds - t.build_s for t in booted) / len(booted))
-        wanted = round(_PROOFS_SHARE * state.seconds / boot)
+        wanted = round(_PROOFS_SHARE * state.seconds / _mean(boots, _GUESS_BOOT))
         wanted = max(_LEAST_PROOFS, min(wanted, _MOST_PROOFS))
         if self.state.proofs < wanted:
             log.say(f"the good commit next to it {wanted - state.proofs} times more, to be sure")
@@ -201,24 +211,10 @@ class Bisect:
         started = time.monotonic()
         job = bisect_over.job_of(self.state, commit)
         pipeline = Pipeline(job, settings=self._settings, store=self._store)
-        try:
-            kernel = pipeline.kernel
-        except SubjectError as error:
-            seconds = time.monotonic() - started
-            facts = signature.facts_of_fault(error)
-            return Attempt(commit=commit, facts=facts, seconds=seconds, build_s=seconds)
-        except UsageError as error:
-            # At an end it is the question that is wrong; in between, the commit: it may be no tree
-            # of a kernel at all, as the root of what was merged from elsewhere.
-            if commit in (self.state.between.old, self.state.between.new):
-                raise
-            seconds = time.monotonic() - started
-            facts = Facts(outcome=Outcome.APPLY_FAILED, reason=error.message)
-            return Attempt(commit=commit, facts=facts, seconds=seconds, build_s=seconds)
+        kernel = self._kernel(commit, pipeline)
         build_s = time.monotonic() - started
-        if self.state.signature and not self.state.signature.is_of_a_boot:
-            facts = Facts(outcome=Outcome.PASS, reason="it builds, and was not booted")
-            return Attempt(commit=commit, facts=facts, seconds=build_s, build_s=build_s)
+        if isinstance(kernel, Facts):
+            return Attempt(commit=commit, facts=kernel, seconds=build_s, build_s=build_s)
         kept = bootcache.run(pipeline, is_fresh=is_fresh or self.state.is_flaky)
         return Attempt(
             commit=commit,
@@ -229,6 +225,21 @@ class Bisect:
             console=kept.console,
             is_reused=kept.is_reused,
         )
+
+    def _kernel(self, commit: str, pipeline: Pipeline) -> Kernel | Facts:
+        """Return the kernel of a commit, or the facts where those need no boot of it."""
+        try:
+            kernel = pipeline.kernel
+        except SubjectError as error:
+            return signature.facts_of_fault(error)
+        except UsageError as error:
+            # At an end it is the question that is wrong; in between, the commit: it may be no tree
+            # of a kernel at all, as the root of what was merged from elsewhere.
+            if commit in (self.state.between.old, self.state.between.new):
+                raise
+            return Facts(outcome=Outcome.APPLY_FAILED, reason=error.message)
+        is_enough = self.state.signature and not self.state.signature.is_of_a_boot
+        return _BUILDS if is_enough else kernel
 
     def _keep(self, *attempts: Attempt) -> None:
         """Keep what tries say of the question, if there is one."""

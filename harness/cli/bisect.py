@@ -92,7 +92,7 @@ def command(
         return 0
     if not is_status:
         bisect_state.check_folder(state)
-        state = bisect.Bisect(state, settings=settings, store=store).run(lambda _: None)
+        state = bisect.Bisect(state, settings=settings, store=store).run()
     result = bisect_result.of(state, is_over=not is_status)
     if not is_status:
         _write(folder, result)
