@@ -10,7 +10,6 @@ from harness.bisect_result import BisectResult, FirstBad
 from harness.bisect_state import Over
 
 _LIST = "regressions@lists.linux.dev"
-_MAX_EVIDENCE = 8
 
 
 def mail(result: BisectResult) -> bytes:
@@ -56,4 +55,4 @@ def _body(result: BisectResult, first: FirstBad, *, is_fix: bool) -> Iterator[st
 def _quoted(words: str, lines: Sequence[str]) -> Iterator[str]:
     yield ""
     yield from mailtext.prose(words)
-    yield from ("", *(f"    {line}" for line in lines[:_MAX_EVIDENCE]))
+    yield from ("", *(f"    {line}" for line in lines[: bisect_report.MAX_EVIDENCE]))

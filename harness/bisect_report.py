@@ -13,7 +13,7 @@ from harness.report import Style, plain
 _DATA = paths.PACKAGE_DIR / "data"
 _SHORT = 12
 _WIDTH = 72
-_MAX_EVIDENCE, _MAX_SKIPPED, _MAX_SUSPECTS = 8, 4, 20
+MAX_EVIDENCE, _MAX_SKIPPED, _MAX_SUSPECTS = 8, 4, 20
 _NOUNS = {
     Over.COMMITS: "commits",
     Over.KERNELS: "kernels after the old end",
@@ -95,7 +95,7 @@ def _first(result: BisectResult, first: FirstBad) -> list[str]:
     if first.author:
         lines += [f"  author      {first.author}, {first.date}"]
     lines += [f"              {line}" for line in first.stat.splitlines()]
-    lines += ["", *(f"  {line}" for line in first.evidence[:_MAX_EVIDENCE])]
+    lines += ["", *(f"  {line}" for line in first.evidence[:MAX_EVIDENCE])]
     # Of a repair it is the commit itself that was booted again.
     is_fix = result.looked_for == "fixed"
     before = "without it" if result.over.is_subset else "before it "
@@ -105,7 +105,7 @@ def _first(result: BisectResult, first: FirstBad) -> list[str]:
     lines += ["", f"  {before}  {said}"]
     return [
         *lines,
-        *(f"              {line}" for line in first.parent_evidence[:_MAX_EVIDENCE]),
+        *(f"              {line}" for line in first.parent_evidence[:MAX_EVIDENCE]),
         "",
     ]
 

@@ -20,7 +20,7 @@ from harness.errors import HostError
 from harness.lock import Lock
 
 _MANIFEST, _NEW = "manifest.json", ".new"
-_NOTES = ("last", "toolchain", "downloads", "lanes/*", "lanes/*/out", "*/harness/*")  # folders
+_NOTES = ("last", "toolchain", "downloads", "lanes/*", "lanes/*/out", "*/harness/*")  # of notes
 _README = """\
 This is the cache of `harness`. Everything in it can be made again: delete it when you like,
 or bound it with `harness gc`.

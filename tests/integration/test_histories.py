@@ -31,17 +31,9 @@ def test_the_commit_is_found(history: History, clone: Clone, harness: Harness) -
     old = commits[0] if history.fixed else clone.base
     good, bad = (commits[-1], old) if history.fixed else (old, commits[-1])
     done = harness(
-        "bisect",
-        "--json",
-        "--tree",
-        clone.path,
-        "--good",
-        good,
-        "--bad",
-        bad,
-        *history.job,
-        *history.question,
-    )
+        "bisect", "--json", "--tree", clone.path, "--good", good, "--bad", bad,
+        *history.job, *history.question,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["first_bad"]["commit"] == commits[history.culprit]
